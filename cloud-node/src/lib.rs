@@ -1,0 +1,1 @@
+//! The server: finishes inferences that edge nodes began

@@ -1,0 +1,1 @@
+//! The model repository: cards, boundaries and manifests of digests

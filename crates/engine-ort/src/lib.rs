@@ -1,0 +1,1 @@
+//! ONNX Runtime, loaded at run time, as an engine

@@ -1,0 +1,1 @@
+//! The engine contract, segments compiled on demand, and the conformance suite

@@ -1,0 +1,1 @@
+//! The engines that the binaries carry, and the choice among them

@@ -1,0 +1,1 @@
+//! Certificates: a development CA, node identities, and TLS configurations that demand them

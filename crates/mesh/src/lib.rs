@@ -1,0 +1,1 @@
+//! Cloud nodes as seen from an edge node: connections, health, calls

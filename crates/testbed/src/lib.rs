@@ -1,0 +1,1 @@
+//! What tests and the demo need: tiny models, emulated devices; never linked by the nodes

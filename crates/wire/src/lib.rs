@@ -1,0 +1,1 @@
+//! What crosses the link: frames and the state machines that read them
