@@ -1,3 +1,35 @@
-//! ONNX models as graphs: load, check, infer shapes, count costs, find boundaries, cut.
+//! Where can a neural network be cut in two, and what is each part as a model of its own?
+//!
+//! [`Model::load`] takes any ONNX file from opset 7 on and makes one normal form of it:
+//! functions inlined, weights in the model, nodes in one fixed *schedule order*, everything
+//! that Kerf cannot carry refused by name and all at once. [`boundaries`] finds the places
+//! where the schedule can be cut, and [`CutModel::segment`] makes the part between two of
+//! them a valid ONNX model.
+//!
+//! The crate opens no files: tensor data that lies beside the model comes through
+//! [`ExternalData`].
 
+mod analysis;
+mod boundaries;
+mod constant;
+mod costs;
+mod cut;
+mod encode;
+mod flow;
+mod infer;
+mod load;
+mod model;
+mod node;
 mod onnx;
+mod ops;
+mod schedule;
+mod segment;
+
+pub use analysis::{Analysis, Bindings, NodeCost};
+pub use boundaries::{Boundary, MAX_BOUNDARIES, boundaries};
+pub use cut::{CutError, CutModel};
+pub use encode::EncodeError;
+pub use load::{ExternalData, Fault, LoadError, NoExternalData, Problem};
+pub use model::Model;
+pub use node::Node;
+pub use segment::Segment;
