@@ -1,0 +1,124 @@
+//! Settings of an edge node.
+
+use crate::parts::{EngineSettings, IdentityFiles, LogSettings, resolve};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// What an edge node is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EdgeSettings {
+    /// Name in answers, logs and metrics.
+    pub node: String,
+    /// Where the Open Inference Protocol is served over HTTP.
+    pub listen: SocketAddr,
+    /// Where metrics and the status page are served.
+    pub admin: SocketAddr,
+    /// Whether `admin` may be an address that other machines reach.
+    pub admin_remote: bool,
+    /// Folder of packed models.
+    pub repository: PathBuf,
+    /// Certificates for the mesh.
+    pub identity: IdentityFiles,
+    /// Cloud nodes, in order of preference; empty where every model stays on the edge.
+    pub cloud: Vec<CloudAddress>,
+    /// Engine for heads and local answers.
+    pub engine: EngineSettings,
+    /// Models to serve; never empty, names unique.
+    pub models: Vec<ModelSettings>,
+    /// What the node takes on at once.
+    pub limits: EdgeLimits,
+    /// When a connection to a cloud node counts as lost.
+    pub link: LinkSettings,
+    /// Logging.
+    pub log: LogSettings,
+}
+
+/// One cloud node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CloudAddress {
+    /// The name that its certificate must carry.
+    pub node: String,
+    /// `host:port`, resolved when it is dialled.
+    pub address: String,
+}
+
+/// One model and where it runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModelSettings {
+    /// Name in the repository and in requests.
+    pub name: String,
+    /// Where the model is cut.
+    pub split: Split,
+    /// What is left when no cloud node answers.
+    pub fallback: Fallback,
+    /// Time for a request, where it brings none of its own.
+    pub deadline: Duration,
+}
+
+/// Where a model is cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Split {
+    /// The whole model runs here.
+    Edge,
+    /// The whole model runs in the cloud.
+    Cloud,
+    /// Up to this boundary here, the rest in the cloud.
+    Boundary(u16),
+}
+
+/// What is left when no cloud node answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fallback {
+    /// The whole model stays resident, outside the memory cap.
+    Required,
+    /// The local route is compiled when it is needed, within the memory cap.
+    BestEffort,
+    /// The request fails.
+    None,
+}
+
+/// What an edge node takes on at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EdgeLimits {
+    /// Requests worked on at once.
+    pub concurrency: usize,
+    /// Requests waiting beyond those; more are refused at once.
+    pub queue: usize,
+    /// Bytes of compiled segments kept.
+    pub memory: u64,
+    /// Bytes of one HTTP request body.
+    pub body: u64,
+}
+
+/// When a connection to a cloud node counts as lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LinkSettings {
+    /// Silence, while an answer is awaited, after which the request goes elsewhere.
+    pub stall: Duration,
+    /// Silence after which a connection is closed.
+    pub idle_timeout: Duration,
+    /// Pause between packets that keep an idle connection open; shorter than `idle_timeout`.
+    pub keep_alive: Duration,
+}
+
+impl EdgeSettings {
+    /// Makes relative paths start from `folder`, the one that the YAML file lies in.
+    #[must_use]
+    pub fn resolve(mut self, folder: &Path) -> Self {
+        resolve(&mut self.repository, folder);
+        self.identity.resolve(folder);
+        self.engine.resolve(folder);
+        self
+    }
+}
+
+impl std::fmt::Display for Split {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Edge => f.write_str("edge"),
+            Self::Cloud => f.write_str("cloud"),
+            Self::Boundary(boundary) => write!(f, "b{boundary}"),
+        }
+    }
+}
