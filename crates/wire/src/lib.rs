@@ -1,1 +1,46 @@
-//! What crosses the link: frames and the state machines that read them
+//! What an edge node and a cloud node say to each other, as bytes, with no socket in sight.
+//!
+//! The two are upgraded apart and do not trust each other's arithmetic, so a frame must
+//! be readable by the version before and after its own, and a length that lies must cost
+//! its reader nothing.
+//!
+//! One bidirectional QUIC stream carries one request and its response, one frame each way:
+//!
+//! ```text
+//! u32 LE header length | kind: u8 | header (bincode 2, standard configuration) | tensors' bytes, in order
+//! ```
+//!
+//! The header length counts the kind byte. The fields of version 1 are fixed for good
+//! (`tests/golden.rs` pins their bytes). What comes later is an *extension*, a tag and
+//! bytes: a reader skips the tags it does not know, unless the tag is critical (0x8000
+//! and above): then it refuses the request as [`Reason::Unsupported`]. A known extension
+//! may grow at its end; a short one reads as zeros where it stops. A change that none of
+//! this can express takes a new [`ALPN`].
+//!
+//! [`encode_request`] and [`encode_response`] give chunks to write, the tensors' own bytes
+//! among them, uncopied. [`Decoder`] takes chunks as they arrive.
+
+mod decode;
+mod encode;
+mod header;
+mod limits;
+mod message;
+mod reason;
+mod trace;
+
+pub use decode::{DecodeError, Decoder, Message};
+pub use encode::{EncodeError, encode_request, encode_response};
+pub use header::{AnswerHeader, RequestHeader, ResponseHeader, TensorHeader};
+pub use limits::Limits;
+pub use message::{Answer, Arrival, Load, Request, RequestId, Response, Timings};
+pub use reason::{Reason, Refusal, Retry};
+pub use trace::is_traceparent;
+
+/// The protocol and its major version, as TLS negotiates it.
+pub const ALPN: &[u8] = b"kerf/1";
+
+/// Tags from here on must be understood: who does not know one refuses the message.
+pub const CRITICAL: u16 = 0x8000;
+
+/// Tensor bytes as they are in memory; the only codec of this version.
+pub const CODEC_RAW: u16 = 0;
