@@ -1,0 +1,127 @@
+//! What the cloud node does with a request: check it before its payload is
+//! read, run the tail, answer with how long each stage took.
+
+use crate::metrics::Metrics;
+use kerf_identity::PeerIdentity;
+use kerf_serving::{Admission, Compute, ComputeError, Models, Permit, Served};
+use kerf_transport::{Handler, HandlerFuture};
+use kerf_wire::{Answer, Arrival, Load, Reason, Refusal, Request, RequestHeader, Response, Timings};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// The handler of a cloud node's streams.
+pub(crate) struct Service {
+    pub(crate) node: String,
+    pub(crate) models: Models,
+    pub(crate) admission: Admission,
+    pub(crate) compute: Compute,
+    pub(crate) metrics: Metrics,
+}
+
+impl Handler for Service {
+    fn admit(&self, _peer: &PeerIdentity, header: &RequestHeader) -> Result<(), Refusal> {
+        let refuse = |reason, message: String| {
+            self.metrics.refused(&header.model, &reason);
+            Err(Refusal { id: header.id, node: self.node.clone(), reason, message })
+        };
+        let Some(served) = self.models.find(&header.model) else {
+            return refuse(Reason::ModelMissing, format!("this node has no model '{}'", header.model));
+        };
+        if served.digest != header.digest {
+            let message = format!("this node has another version of model '{}'", header.model);
+            return refuse(Reason::DigestMismatch { have: served.digest }, message);
+        }
+        if usize::from(header.boundary) >= served.last() {
+            let message =
+                format!("boundary b{} is not before the last one, b{}", header.boundary, served.last());
+            return refuse(Reason::BadRequest, message);
+        }
+        if self.admission.in_flight() >= self.admission.capacity() {
+            let message = format!("{} requests are in flight already", self.admission.capacity());
+            return refuse(Reason::Overloaded, message);
+        }
+        Ok(())
+    }
+
+    fn handle(self: Arc<Self>, peer: Arc<PeerIdentity>, request: Request, arrival: Arrival) -> HandlerFuture {
+        Box::pin(async move {
+            let (id, model) = (request.id, request.model.clone());
+            let started = Instant::now();
+            let outcome = match self.admission.enter() {
+                Some(permit) => self.finish(permit, request, arrival, started).await,
+                None => Err((Reason::Overloaded, "no place is free".to_owned())),
+            };
+            match outcome {
+                Ok(answer) => {
+                    self.metrics.answered(&model, &answer.timings);
+                    tracing::debug!(%id, model, peer = %peer.name, total_us = answer.timings.total.as_micros(), "answered");
+                    Response::Answer(answer)
+                }
+                Err((reason, message)) => {
+                    self.metrics.refused(&model, &reason);
+                    tracing::info!(%id, model, peer = %peer.name, message, "refused");
+                    Response::Refusal(Refusal { id, node: self.node.clone(), reason, message })
+                }
+            }
+        })
+    }
+}
+
+impl Service {
+    async fn finish(
+        &self,
+        _permit: Permit,
+        request: Request,
+        arrival: Arrival,
+        started: Instant,
+    ) -> Result<Answer, (Reason, String)> {
+        let missing = || (Reason::ModelMissing, format!("this node has no model '{}'", request.model));
+        let served = Arc::clone(self.models.find(&request.model).ok_or_else(missing)?);
+        let boundary = usize::from(request.boundary);
+        let values = served
+            .accept(boundary, request.tensors)
+            .map_err(|error| (Reason::BadRequest, error.to_string()))?;
+        let wanted = wanted(&served, request.outputs)?;
+
+        let work = move || -> Result<_, (Reason, String)> {
+            let mut values = values;
+            let decoding = Instant::now();
+            served.decode(&mut values).map_err(|error| (Reason::BadRequest, error.to_string()))?;
+            let decode = decoding.elapsed();
+            let run = served
+                .runner
+                .run(boundary, served.last(), &mut values)
+                .map_err(|error| (Reason::Failed, error.to_string()))?;
+            let tensors = values.take(&wanted).map_err(|error| (Reason::BadRequest, error.to_string()))?;
+            Ok((tensors, run.engine.to_owned(), decode, run.elapsed))
+        };
+        // A request never waits longer than its sender does.
+        let deadline = started + request.deadline.min(Duration::from_secs(3600));
+        let done = self.compute.run(deadline, work).await.map_err(|error| match error {
+            ComputeError::Deadline { .. } => (Reason::DeadlinePassed, error.to_string()),
+            ComputeError::Stopped(reason) => (Reason::Failed, reason),
+        })?;
+        let (tensors, engine, decode, compute) = done.value?;
+        Ok(Answer {
+            id: request.id,
+            node: self.node.clone(),
+            engine,
+            tensors,
+            timings: Timings { queue: done.queued, decode, compute, total: started.elapsed() },
+            load: Load { queued: self.compute.waiting() as u32, running: self.compute.running() as u32 },
+            arrival,
+        })
+    }
+}
+
+/// The outputs to answer with: those asked for, or all.
+fn wanted(served: &Served, asked: Vec<String>) -> Result<Vec<String>, (Reason, String)> {
+    let outputs = served.model.model().outputs();
+    if asked.is_empty() {
+        return Ok(outputs.iter().map(|spec| spec.name.clone()).collect());
+    }
+    match asked.iter().find(|name| outputs.iter().all(|spec| spec.name != **name)) {
+        Some(name) => Err((Reason::BadRequest, format!("model '{}' has no output '{name}'", served.name))),
+        None => Ok(asked),
+    }
+}

@@ -1,0 +1,18 @@
+//! What both nodes are made of.
+//!
+//! An edge node and a cloud node hold models the same way, refuse what exceeds
+//! their bounds the same way, and run segments off the network threads the same
+//! way. That is here, so that each node's own crate is only what is particular
+//! to it: the edge decides and falls back, the cloud finishes.
+
+#![allow(clippy::disallowed_methods, reason = "an IO crate: it owns the clock")]
+
+mod admission;
+mod compute;
+mod health;
+mod models;
+
+pub use admission::{Admission, Permit};
+pub use compute::{Compute, ComputeError, Done};
+pub use health::{ProbeError, probe};
+pub use models::{InputError, LoadError, Models, Served};

@@ -1,0 +1,251 @@
+//! Sets the scene as a user would by hand: a packed model, a development CA, a
+//! cloud node, and an edge node for each phase. Everything that is made lies in a
+//! temporary folder.
+
+use crate::Arguments;
+use crate::client::Question;
+use crate::inputs::{self, Input};
+use crate::run::Script;
+use anyhow::{Context as _, ensure};
+use cloud_node::CloudNode;
+use edge_node::EdgeNode;
+use kerf_bundle::{Metric, Pack, PackRequest};
+use kerf_engine::{SegmentStore, Values};
+use kerf_graph::{Model, NoExternalData};
+use kerf_identity::{Authority, Role};
+use kerf_preprocess::Preprocess;
+use kerf_repository::{Overwrite, Repository};
+use kerf_serving::Served;
+use kerf_settings::{
+    CloudAddress, CloudLimits, CloudSettings, EdgeLimits, EdgeSettings, EngineSettings, Fallback,
+    IdentityFiles, LinkSettings, LogFormat, LogSettings, ModelSettings, Split,
+};
+use kerf_tensor::Tensor;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+use tempfile::TempDir;
+
+const CLOUD: &str = "cloud-1";
+const EDGE: &str = "edge-1";
+const CAMERA: &str = "camera";
+/// Boundaries kept of the embedded model.
+const BOUNDARIES: usize = 16;
+/// Channel means and deviations that the embedded model was trained with; see assets/README.md.
+const CAMERA_MEAN: [f32; 3] = [0.5, 0.5, 0.5];
+const CAMERA_STD: [f32; 3] = [0.25, 0.25, 0.25];
+const MEMORY: u64 = 512 << 20;
+const LOOPBACK: &str = "127.0.0.1:0";
+
+pub(crate) struct Stage {
+    folder: TempDir,
+    repository: PathBuf,
+    engine: EngineSettings,
+    served: Arc<Served>,
+    why: String,
+    inputs: Option<Vec<Input>>,
+    cloud: Option<CloudNode>,
+    quic: SocketAddr,
+}
+
+impl Stage {
+    pub(crate) async fn set(arguments: &Arguments) -> anyhow::Result<Self> {
+        let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
+        let engine = EngineSettings { kind: arguments.engine, threads: 1, library: None };
+        let (repository, name, inputs) = match (&arguments.model, &arguments.inputs) {
+            (Some(model), Some(pictures)) => {
+                let name = model.file_name().and_then(|name| name.to_str());
+                let name = name.with_context(|| format!("{} names no model; expected DIR/N", model.display()))?;
+                let repository = model.parent().unwrap_or(Path::new("."));
+                let repository = if repository == Path::new("") { Path::new(".") } else { repository };
+                (repository.to_owned(), name.to_owned(), inputs::from_folder(pictures)?)
+            }
+            _ => {
+                let repository = folder.path().join("models");
+                pack_camera(&Repository::new(&repository))?;
+                (repository, CAMERA.to_owned(), inputs::embedded())
+            }
+        };
+        let opened = kerf_engines::open(&(&engine).into())?;
+        let bundle = Repository::new(&repository).open(&name)?;
+        ensure!(
+            bundle.card.preprocess.is_some(),
+            "model {name} takes no encoded images; pack it with --preprocess to send pictures"
+        );
+        let served = Arc::new(Served::new(bundle, &opened.engines, &Arc::new(SegmentStore::new(MEMORY))));
+        certify(folder.path())?;
+        let mut stage = Self {
+            folder,
+            repository,
+            engine,
+            served,
+            why: opened.why,
+            inputs: Some(inputs),
+            cloud: None,
+            quic: SocketAddr::from(([127, 0, 0, 1], 0)),
+        };
+        stage.start_cloud().await?;
+        Ok(stage)
+    }
+
+    /// What plays where, in a few lines.
+    pub(crate) fn introduction(&self) -> String {
+        format!(
+            "model {}: {} boundaries (b0 to b{}), digest {}\nengine {}\ncloud node {CLOUD} on {} (QUIC, mutual TLS); edge node {EDGE} on loopback HTTP\n",
+            self.served.name,
+            self.last() + 1,
+            self.last(),
+            self.served.digest[..6].iter().map(|byte| format!("{byte:02x}")).collect::<String>(),
+            self.why,
+            self.quic,
+        )
+    }
+
+    /// What is to be asked, with the whole model's own answers.
+    pub(crate) fn script(&mut self) -> anyhow::Result<Script> {
+        let inputs = self.inputs.take().context("the script is written once")?;
+        let step = self.served.card.preprocess.as_ref().context("the model takes no encoded images")?;
+        let output = self.served.model.model().outputs().last().context("the model has no output")?;
+        let question = Question {
+            model: self.served.name.clone(),
+            input: step.encoded_input.clone(),
+            output: output.name.clone(),
+        };
+        let answer = |input: &Input| -> anyhow::Result<Tensor> {
+            let mut values = Values::new();
+            values.insert(question.input.clone(), Tensor::from_strings(&[1], &[&input.image])?);
+            self.served.decode(&mut values)?;
+            self.served.runner.run(0, self.last(), &mut values)?;
+            values.remove(&question.output).context("the model made no answer")
+        };
+        let answers = inputs.iter().map(answer).collect::<anyhow::Result<_>>()?;
+        Ok(Script { question, inputs, answers })
+    }
+
+    pub(crate) fn served(&self) -> &Served {
+        &self.served
+    }
+
+    pub(crate) fn engine(&self) -> &str {
+        &self.why
+    }
+
+    pub(crate) fn last(&self) -> usize {
+        self.served.last()
+    }
+
+    /// Starts the cloud node, on the address it had before if it had one.
+    pub(crate) async fn start_cloud(&mut self) -> anyhow::Result<()> {
+        let cloud = CloudNode::start(self.cloud_settings()?).await?;
+        self.quic = cloud.quic();
+        self.cloud = Some(cloud);
+        Ok(())
+    }
+
+    /// Ends the cloud node in the middle of whatever it does.
+    pub(crate) fn unplug_cloud(&mut self) {
+        if let Some(cloud) = self.cloud.take() {
+            cloud.kill();
+        }
+    }
+
+    pub(crate) async fn start_edge(&self, split: Split) -> anyhow::Result<EdgeNode> {
+        EdgeNode::start(self.edge_settings(split)?).await
+    }
+
+    /// Stops what still runs.
+    pub(crate) async fn strike(&mut self) {
+        if let Some(cloud) = self.cloud.take() {
+            cloud.stop().await;
+        }
+    }
+
+    fn cloud_settings(&self) -> anyhow::Result<CloudSettings> {
+        Ok(CloudSettings {
+            node: CLOUD.to_owned(),
+            listen: self.quic,
+            admin: LOOPBACK.parse()?,
+            admin_remote: false,
+            repository: self.repository.clone(),
+            identity: self.identity(CLOUD),
+            engine: self.engine.clone(),
+            models: vec![self.served.name.clone()],
+            limits: CloudLimits { concurrency: 2, queue: 64, memory: MEMORY, payload: 64 << 20 },
+            drain: Duration::from_secs(5),
+            log: quiet(),
+        })
+    }
+
+    fn edge_settings(&self, split: Split) -> anyhow::Result<EdgeSettings> {
+        Ok(EdgeSettings {
+            node: EDGE.to_owned(),
+            listen: LOOPBACK.parse()?,
+            admin: LOOPBACK.parse()?,
+            admin_remote: false,
+            repository: self.repository.clone(),
+            identity: self.identity(EDGE),
+            cloud: vec![CloudAddress { node: CLOUD.to_owned(), address: self.quic.to_string() }],
+            engine: self.engine.clone(),
+            models: vec![ModelSettings {
+                name: self.served.name.clone(),
+                split,
+                fallback: Fallback::Required,
+                deadline: Duration::from_secs(5),
+            }],
+            limits: EdgeLimits { concurrency: 2, queue: 256, memory: MEMORY, body: 64 << 20 },
+            link: LinkSettings {
+                stall: Duration::from_millis(300),
+                idle_timeout: Duration::from_secs(2),
+                keep_alive: Duration::from_millis(100),
+            },
+            log: quiet(),
+        })
+    }
+
+    fn identity(&self, node: &str) -> IdentityFiles {
+        let file = |name: String| self.folder.path().join(name);
+        IdentityFiles {
+            ca: file("ca.pem".to_owned()),
+            certificate: file(format!("{node}.pem")),
+            key: file(format!("{node}.key")),
+        }
+    }
+}
+
+fn pack_camera(repository: &Repository) -> anyhow::Result<()> {
+    let source = inputs::CAMERA;
+    let model = Model::load(source.into(), &NoExternalData)?;
+    let input = model.inputs().first().context("the embedded model has no input")?.name.clone();
+    let pack = Pack::new(PackRequest {
+        name: CAMERA,
+        source_file: "camera.onnx",
+        source,
+        model: &model,
+        boundaries: BOUNDARIES,
+        preprocess: Some((&input, Preprocess::normalise(CAMERA_MEAN, CAMERA_STD)?)),
+        metric: Metric::Numeric,
+        tolerance: 1e-4,
+    })?;
+    repository.write(&pack, Overwrite::Refuse)?;
+    Ok(())
+}
+
+/// A CA and a certificate for each node, as `partitioner certs` makes them.
+fn certify(folder: &Path) -> anyhow::Result<()> {
+    let authority = Authority::generate("kerf demo")?;
+    let now = SystemTime::now();
+    let write = |name: String, pem: &str| std::fs::write(folder.join(name), pem);
+    write("ca.pem".to_owned(), authority.cert_pem())?;
+    for (role, node) in [(Role::Cloud, CLOUD), (Role::Edge, EDGE)] {
+        let certificate = authority.issue(role, node, &["localhost"], Duration::from_secs(86_400), now)?;
+        write(format!("{node}.pem"), &certificate.cert_pem)?;
+        write(format!("{node}.key"), &certificate.key_pem)?;
+    }
+    Ok(())
+}
+
+/// The table is the output here.
+fn quiet() -> LogSettings {
+    LogSettings { filter: "off".to_owned(), format: LogFormat::Text }
+}

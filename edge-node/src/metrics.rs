@@ -1,0 +1,143 @@
+//! Counters and times of an edge node, for Prometheus.
+//!
+//! A request counts once in `kerf_edge_requests`, by how it ended. Answers count
+//! in `kerf_edge_answers` as well, by who made them: `edge` (as planned), `cloud`,
+//! or `fallback` (the edge finished what the cloud was meant to). Refused requests
+//! have no stage times. Shipped bytes are those of tensors, without headers and
+//! QUIC's own, and count shipments that came to nothing too.
+
+use crate::pipeline::{Route, Timings};
+use kerf_oip::FailureKind;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::{Registry, Unit};
+use std::time::Duration;
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    model: String,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct AnswerLabels {
+    model: String,
+    split: String,
+    by: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ModelLabels {
+    model: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StageLabels {
+    model: String,
+    stage: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct NodeLabels {
+    node: String,
+}
+
+/// The metrics of one node.
+pub(crate) struct Metrics {
+    requests: Family<RequestLabels, Counter>,
+    answers: Family<AnswerLabels, Counter>,
+    seconds: Family<ModelLabels, Histogram, fn() -> Histogram>,
+    stages: Family<StageLabels, Histogram, fn() -> Histogram>,
+    shipped: Family<ModelLabels, Counter>,
+    in_flight: Gauge,
+    resident: Gauge,
+    connected: Family<NodeLabels, Gauge>,
+}
+
+impl Metrics {
+    pub(crate) fn register(registry: &mut Registry) -> Self {
+        let registry = registry.sub_registry_with_prefix("kerf_edge");
+        let metrics = Self {
+            requests: Family::default(),
+            answers: Family::default(),
+            seconds: Family::new_with_constructor(times),
+            stages: Family::new_with_constructor(times),
+            shipped: Family::default(),
+            in_flight: Gauge::default(),
+            resident: Gauge::default(),
+            connected: Family::default(),
+        };
+        registry.register("requests", "Requests by how they ended", metrics.requests.clone());
+        registry.register("answers", "Answers by who made them", metrics.answers.clone());
+        let unit = || Unit::Seconds;
+        registry.register_with_unit("request", "Time from request to answer", unit(), metrics.seconds.clone());
+        registry.register_with_unit("stage", "Time by stage of a request", unit(), metrics.stages.clone());
+        registry.register_with_unit("shipped", "Tensor bytes sent to the cloud", Unit::Bytes, metrics.shipped.clone());
+        registry.register("in_flight", "Requests admitted and not yet answered", metrics.in_flight.clone());
+        registry.register_with_unit("segments", "Compiled segments held", Unit::Bytes, metrics.resident.clone());
+        registry.register("connected", "Whether a cloud node is connected", metrics.connected.clone());
+        metrics
+    }
+
+    pub(crate) fn finished(&self, model: &str, failure: Option<FailureKind>, elapsed: Duration) {
+        let model = model.to_owned();
+        if failure.is_none() {
+            self.seconds.get_or_create(&ModelLabels { model: model.clone() }).observe(elapsed.as_secs_f64());
+        }
+        self.requests.get_or_create(&RequestLabels { model, outcome: outcome(failure) }).inc();
+    }
+
+    pub(crate) fn answered(&self, model: &str, route: &Route, timings: &Timings) {
+        let model = model.to_owned();
+        let split = format!("b{}", route.split);
+        self.answers.get_or_create(&AnswerLabels { model: model.clone(), split, by: route.by() }).inc();
+        for (stage, time) in timings.stages() {
+            if !time.is_zero() {
+                let labels = StageLabels { model: model.clone(), stage };
+                self.stages.get_or_create(&labels).observe(time.as_secs_f64());
+            }
+        }
+        if route.shipped > 0 {
+            self.shipped.get_or_create(&ModelLabels { model }).inc_by(route.shipped);
+        }
+    }
+
+    /// Requests that ended well, for the status page.
+    pub(crate) fn answers_by(&self, model: &str, split: usize, by: &'static str) -> u64 {
+        let labels = AnswerLabels { model: model.to_owned(), split: format!("b{split}"), by };
+        self.answers.get(&labels).map_or(0, |counter| counter.get())
+    }
+
+    pub(crate) fn observe(&self, in_flight: usize, resident: u64) {
+        self.in_flight.set(in_flight as i64);
+        self.resident.set(resident.try_into().unwrap_or(i64::MAX));
+    }
+
+    pub(crate) fn observe_node(&self, node: &str, connected: bool) {
+        self.connected.get_or_create(&NodeLabels { node: node.to_owned() }).set(connected.into());
+    }
+}
+
+fn outcome(failure: Option<FailureKind>) -> &'static str {
+    match failure {
+        None => "ok",
+        Some(FailureKind::Overloaded) => "overloaded",
+        Some(FailureKind::Deadline) => "deadline",
+        Some(FailureKind::Unavailable) => "unavailable",
+        Some(FailureKind::Internal) => "failed",
+        Some(
+            FailureKind::NotFound
+            | FailureKind::Invalid
+            | FailureKind::TooLarge
+            | FailureKind::UnsupportedEncoding,
+        ) => "invalid",
+    }
+}
+
+/// 0.1 ms to 26 s in steps of two.
+fn times() -> Histogram {
+    Histogram::new(exponential_buckets(0.000_1, 2.0, 19))
+}

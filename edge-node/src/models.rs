@@ -1,0 +1,82 @@
+//! Models as this edge node serves them: loaded, and with their route chosen.
+
+use kerf_serving::Served;
+pub(crate) use kerf_settings::Fallback;
+use kerf_settings::{ModelSettings, Split};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// Least time kept back for finishing here, whatever was learnt.
+const RESERVE_FLOOR: Duration = Duration::from_millis(10);
+
+/// A model and its settings on this node.
+pub(crate) struct Model {
+    pub(crate) served: Arc<Served>,
+    /// Boundary to ship from: 0 ships the inputs, the last one nothing.
+    pub(crate) split: usize,
+    pub(crate) fallback: Fallback,
+    /// Time given to a request that names none.
+    pub(crate) deadline: Duration,
+    /// Recent time of a local tail in microseconds; 0 until there was one.
+    tail_us: AtomicU64,
+}
+
+/// Why a model of the settings cannot be served.
+#[derive(Debug, thiserror::Error)]
+pub enum ModelError {
+    /// The split names a boundary that the model lacks.
+    #[error("models.{model}.split is b{boundary}, but {model} has boundaries b0 to b{last}; see `partitioner inspect`")]
+    NoSuchBoundary {
+        /// The model.
+        model: String,
+        /// As configured.
+        boundary: usize,
+        /// The model's last boundary.
+        last: usize,
+    },
+}
+
+impl Model {
+    pub(crate) fn new(served: Arc<Served>, settings: &ModelSettings) -> Result<Self, ModelError> {
+        let last = served.last();
+        let split = match settings.split {
+            Split::Edge => last,
+            Split::Cloud => 0,
+            Split::Boundary(boundary) if usize::from(boundary) <= last => boundary.into(),
+            Split::Boundary(boundary) => {
+                let boundary = boundary.into();
+                return Err(ModelError::NoSuchBoundary { model: served.name.clone(), boundary, last });
+            }
+        };
+        Ok(Self {
+            served,
+            split,
+            fallback: settings.fallback,
+            deadline: settings.deadline,
+            tail_us: AtomicU64::new(0),
+        })
+    }
+
+    /// How long the cloud may take: what is left until `deadline`, less what finishing here would
+    /// need. Half of what is left is kept back until a local tail has been timed.
+    pub(crate) fn patience(&self, deadline: Instant, now: Instant) -> Duration {
+        let left = deadline.saturating_duration_since(now);
+        if self.fallback == Fallback::None {
+            return left;
+        }
+        let reserve = match self.tail_us.load(Ordering::Relaxed) {
+            0 => left / 2,
+            known => Duration::from_micros(known) * 2 + RESERVE_FLOOR,
+        };
+        left.saturating_sub(reserve)
+    }
+
+    /// Notes the time of a local tail: rises at once, falls slowly.
+    pub(crate) fn learn_tail(&self, elapsed: Duration) {
+        let sample = elapsed.as_micros() as u64;
+        let known = self.tail_us.load(Ordering::Relaxed);
+        let next = if sample >= known { sample } else { known - (known - sample) / 8 };
+        self.tail_us.store(next.max(1), Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,287 @@
+//! The life of one request on the edge: head here, tail in the cloud, and the
+//! rest here after all when the cloud cannot.
+//!
+//! The boundary's tensors are kept until an answer is there, so falling back
+//! never starts over: it goes on from where the head stopped.
+
+use crate::models::{Fallback, Model};
+use kerf_engine::{RunError, Values};
+use kerf_graph::CutError;
+use kerf_mesh::{Mesh, MeshError};
+use kerf_serving::{Compute, ComputeError, InputError};
+use kerf_tensor::NamedTensor;
+use kerf_wire::{Request, RequestId};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// What every request needs, besides the model.
+pub(crate) struct Pipeline {
+    pub(crate) node: String,
+    pub(crate) compute: Compute,
+    pub(crate) mesh: Mesh,
+}
+
+/// A request as the pipeline takes it.
+pub(crate) struct Job {
+    pub(crate) id: RequestId,
+    pub(crate) inputs: Vec<NamedTensor>,
+    /// Graph outputs wanted; never empty.
+    pub(crate) outputs: Vec<String>,
+    pub(crate) deadline: Instant,
+    pub(crate) traceparent: Option<String>,
+}
+
+/// An answer and how it was made.
+pub(crate) struct Outcome {
+    pub(crate) outputs: Vec<NamedTensor>,
+    pub(crate) route: Route,
+    pub(crate) timings: Timings,
+}
+
+/// Who did what.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Route {
+    /// Boundary from which the request was, or would have been, shipped.
+    pub(crate) split: usize,
+    /// Node that produced the final outputs.
+    pub(crate) node: String,
+    /// Engine that ran the head here, if there was one.
+    pub(crate) head_engine: Option<String>,
+    /// Engine that ran the tail, there or here, if there was one.
+    pub(crate) tail_engine: Option<String>,
+    /// Why the edge finished what the cloud was meant to.
+    pub(crate) fallback: Option<String>,
+    /// Bytes of tensors shipped.
+    pub(crate) shipped: u64,
+}
+
+/// Time by stage; zero for stages that did not happen.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Timings {
+    /// Waiting for compute threads here.
+    pub(crate) queue: Duration,
+    /// Images to tensors, here.
+    pub(crate) preprocess: Duration,
+    /// The head, here.
+    pub(crate) head: Duration,
+    /// The call to the cloud less what the cloud says it spent.
+    pub(crate) network: Duration,
+    /// The cloud's own waiting.
+    pub(crate) cloud_queue: Duration,
+    /// The cloud's computing.
+    pub(crate) cloud_compute: Duration,
+    /// The tail, here.
+    pub(crate) tail: Duration,
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PipelineError {
+    #[error(transparent)]
+    Input(#[from] InputError),
+    #[error("deadline passed: {0}")]
+    Deadline(String),
+    #[error("the cloud did not answer and model {model} has no local fallback: {reason}")]
+    Unavailable { model: String, reason: String },
+    #[error(transparent)]
+    Run(#[from] RunError),
+    #[error(transparent)]
+    Cut(#[from] CutError),
+    #[error("{0}")]
+    Stopped(String),
+}
+
+impl From<ComputeError> for PipelineError {
+    fn from(error: ComputeError) -> Self {
+        match error {
+            ComputeError::Deadline { .. } => Self::Deadline(error.to_string()),
+            ComputeError::Stopped(reason) => Self::Stopped(reason),
+        }
+    }
+}
+
+impl Pipeline {
+    /// Carries `job` through `model` until there is an answer or its deadline has passed.
+    pub(crate) async fn answer(&self, model: &Arc<Model>, job: Job) -> Result<Outcome, PipelineError> {
+        let mut trip = Trip::new(model, &self.node);
+        let last = model.served.last();
+        let mut values = model.served.accept(0, job.inputs.clone())?;
+
+        if model.split > 0 {
+            values = self.head(model, values, job.deadline, &mut trip).await?;
+        }
+        if model.split < last {
+            match self.ship(model, &values, &job, &mut trip).await {
+                Ok(outputs) => values.extend(outputs),
+                Err(reason) => values = self.fall_back(model, values, &job, reason, &mut trip).await?,
+            }
+        }
+        let outputs = values.take(&job.outputs)?;
+        Ok(Outcome { outputs, route: trip.route, timings: trip.timings })
+    }
+
+    async fn head(
+        &self,
+        model: &Arc<Model>,
+        values: Values,
+        deadline: Instant,
+        trip: &mut Trip,
+    ) -> Result<Values, PipelineError> {
+        let values = self.decode(model, values, deadline, trip).await?;
+        let (values, engine, elapsed) = self.run(model, values, 0, model.split, deadline, trip).await?;
+        trip.route.head_engine = Some(engine);
+        trip.timings.head = elapsed;
+        Ok(values)
+    }
+
+    /// Encoded images to tensors, if the request brought images.
+    async fn decode(
+        &self,
+        model: &Arc<Model>,
+        mut values: Values,
+        deadline: Instant,
+        trip: &mut Trip,
+    ) -> Result<Values, PipelineError> {
+        if !model.served.has_encoded(&values) {
+            return Ok(values);
+        }
+        let served = Arc::clone(&model.served);
+        let done = self
+            .compute
+            .run(deadline, move || served.decode(&mut values).map(|()| values))
+            .await?;
+        trip.timings.queue += done.queued;
+        trip.timings.preprocess += done.elapsed;
+        Ok(done.value?)
+    }
+
+    async fn run(
+        &self,
+        model: &Arc<Model>,
+        mut values: Values,
+        from: usize,
+        to: usize,
+        deadline: Instant,
+        trip: &mut Trip,
+    ) -> Result<(Values, String, Duration), PipelineError> {
+        let runner = Arc::clone(&model.served.runner);
+        let done = self
+            .compute
+            .run(deadline, move || runner.run(from, to, &mut values).map(|run| (values, run)))
+            .await?;
+        trip.timings.queue += done.queued;
+        let (values, run) = done.value?;
+        Ok((values, run.engine.to_owned(), run.elapsed))
+    }
+
+    /// Sends the boundary's tensors to the mesh; an error is the reason to finish here.
+    async fn ship(
+        &self,
+        model: &Arc<Model>,
+        values: &Values,
+        job: &Job,
+        trip: &mut Trip,
+    ) -> Result<Vec<NamedTensor>, String> {
+        let served = &model.served;
+        if !self.mesh.available(&served.name, &served.digest) {
+            return Err("no cloud node is connected that has the model".into());
+        }
+        let tensors = served.shipment(model.split, values).map_err(|error| error.to_string())?;
+        let wanted: Vec<String> =
+            job.outputs.iter().filter(|name| values.get(name).is_none()).cloned().collect();
+        let patience = model.patience(job.deadline, Instant::now());
+        let request = Request {
+            id: job.id,
+            model: served.name.clone(),
+            digest: served.digest,
+            boundary: model.split as u16,
+            deadline: patience,
+            traceparent: job.traceparent.clone(),
+            tensors,
+            outputs: wanted,
+        };
+        trip.route.shipped = request.tensors.iter().map(|named| named.tensor.data().len() as u64).sum();
+        let reply = tokio::time::timeout(patience, self.mesh.call(&request))
+            .await
+            .map_err(|_| format!("no answer within {} ms", patience.as_millis()))?
+            .map_err(|error: MeshError| error.to_string())?;
+        let answer = reply.answer;
+        served.check_outputs(&request.outputs, &answer.tensors).map_err(|reason| {
+            format!("{} sent a wrong answer: {reason}", reply.node)
+        })?;
+        trip.timings.network = reply.network.saturating_sub(answer.timings.total);
+        trip.timings.cloud_queue = answer.timings.queue;
+        trip.timings.cloud_compute = answer.timings.compute;
+        trip.route.node = reply.node;
+        trip.route.tail_engine = Some(answer.engine);
+        Ok(answer.tensors)
+    }
+
+    /// Finishes here, from the tensors that were kept.
+    async fn fall_back(
+        &self,
+        model: &Arc<Model>,
+        values: Values,
+        job: &Job,
+        reason: String,
+        trip: &mut Trip,
+    ) -> Result<Values, PipelineError> {
+        if model.fallback == Fallback::None {
+            return Err(if Instant::now() >= job.deadline {
+                PipelineError::Deadline(reason)
+            } else {
+                PipelineError::Unavailable { model: model.served.name.clone(), reason }
+            });
+        }
+        tracing::warn!(model = model.served.name, request = %job.id, reason, "finishing here");
+        trip.route.fallback = Some(reason);
+        trip.route.node.clone_from(&self.node);
+        let values = self.decode(model, values, job.deadline, trip).await?;
+        let last = model.served.last();
+        let (values, engine, elapsed) =
+            self.run(model, values, model.split, last, job.deadline, trip).await?;
+        trip.route.tail_engine = Some(engine);
+        trip.timings.tail = elapsed;
+        model.learn_tail(elapsed);
+        Ok(values)
+    }
+}
+
+/// What is noted along the way.
+struct Trip {
+    route: Route,
+    timings: Timings,
+}
+
+impl Trip {
+    fn new(model: &Model, node: &str) -> Self {
+        let route = Route { split: model.split, node: node.to_owned(), ..Route::default() };
+        Self { route, timings: Timings::default() }
+    }
+}
+
+impl Route {
+    /// Who made the answer: `edge` as planned, `cloud`, or `fallback`.
+    pub(crate) fn by(&self) -> &'static str {
+        match (&self.fallback, self.shipped) {
+            (Some(_), _) => "fallback",
+            (None, 0) => "edge",
+            (None, _) => "cloud",
+        }
+    }
+}
+
+impl Timings {
+    /// The stages in the order in which they happen.
+    pub(crate) fn stages(&self) -> [(&'static str, Duration); 7] {
+        [
+            ("queue", self.queue),
+            ("preprocess", self.preprocess),
+            ("head", self.head),
+            ("network", self.network),
+            ("cloud_queue", self.cloud_queue),
+            ("cloud_compute", self.cloud_compute),
+            ("tail", self.tail),
+        ]
+    }
+}

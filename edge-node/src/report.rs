@@ -1,0 +1,62 @@
+//! How an answer was made, as the `parameters` that go out with it.
+//!
+//! The protocol allows strings, numbers and booleans there, so stages are flat
+//! keys: `split`, `node`, `engine`, and times in microseconds. Stages that did
+//! not happen are left out.
+
+use crate::models::Model;
+use crate::pipeline::{Route, Timings};
+use kerf_oip::Parameters;
+use kerf_wire::RequestId;
+use serde_json::Value;
+use std::time::Duration;
+
+pub(crate) fn answer_parameters(
+    id: &RequestId,
+    route: &Route,
+    timings: &Timings,
+    total: Duration,
+) -> Parameters {
+    let mut parameters = Parameters::new();
+    let mut say = |key: &str, value: Value| parameters.insert(key.to_owned(), value);
+    say("request_id", id.to_string().into());
+    say("split", format!("b{}", route.split).into());
+    say("node", route.node.as_str().into());
+    if let Some(engine) = route.tail_engine.as_ref().or(route.head_engine.as_ref()) {
+        say("engine", engine.as_str().into());
+    }
+    if let Some(engine) = &route.head_engine {
+        say("head_engine", engine.as_str().into());
+    }
+    if route.shipped > 0 {
+        say("codec", "raw".into());
+        say("shipped_bytes", route.shipped.into());
+    }
+    if let Some(reason) = &route.fallback {
+        say("fallback", reason.as_str().into());
+    }
+    for (stage, time) in timings.stages() {
+        if !time.is_zero() {
+            say(&format!("{stage}_us"), micros(time).into());
+        }
+    }
+    say("total_us", micros(total).into());
+    parameters
+}
+
+/// What the model's metadata says beyond inputs and outputs.
+pub(crate) fn model_parameters(model: &Model) -> Parameters {
+    let mut parameters = Parameters::new();
+    let mut say = |key: &str, value: Value| parameters.insert(key.to_owned(), value);
+    say("split", format!("b{}", model.split).into());
+    say("boundaries", (model.served.last() as u64 + 1).into());
+    if let Some(step) = &model.served.card.preprocess {
+        say("encoded_input", step.encoded_input.as_str().into());
+        say("decodes_to", step.input.as_str().into());
+    }
+    parameters
+}
+
+fn micros(time: Duration) -> u64 {
+    time.as_micros() as u64
+}
