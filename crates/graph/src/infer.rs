@@ -28,12 +28,10 @@ mod size;
 mod slice;
 mod values;
 
-#[cfg(test)]
-mod tests;
-
 use crate::analysis::{Bindings, Fact, Facts, InferInput};
 use crate::node::Node;
 use info::{Info, Item, Shape};
+pub(crate) use matmul::Equation;
 use kerf_tensor::{DType, Dim};
 use size::{Size, Symbols};
 use std::collections::{BTreeMap, HashMap};
@@ -72,6 +70,21 @@ pub(crate) fn infer(input: &InferInput<'_>) -> Facts {
     facts
 }
 
+/// Multiply-accumulates in the sub-graphs of `node`: of the costlier branch of an `If`, and of one
+/// iteration of a loop, since how often it runs is seldom known.
+pub(crate) fn macs_of_bodies(node: &Node, facts: &Facts, opsets: &BTreeMap<String, i64>) -> u64 {
+    let mut run = Run::new(opsets);
+    let mut scope = Scope::default();
+    let reads = node.reads().filter_map(|name| Some((name, facts.get(name)?)));
+    for (name, fact) in reads {
+        let info = run.import(fact, &Bindings::default());
+        let value = fact.value.as_ref().and_then(|value| Info::of_constant(value));
+        scope.infos.insert(name.to_owned(), value.unwrap_or(info));
+    }
+    run.visit(node, &scope, &|_, _| None);
+    run.tally
+}
+
 /// What lasts from one node to the next.
 struct Run {
     symbols: Symbols,
@@ -79,6 +92,8 @@ struct Run {
     /// Nodes of sub-graphs that may still be visited.
     budget: usize,
     depth: usize,
+    /// Multiply-accumulates in sub-graphs.
+    tally: u64,
 }
 
 /// The values that a graph's nodes can read: its own, then those of the graph around it.
@@ -121,7 +136,7 @@ fn rule(op: &str) -> Option<Rule> {
 impl Run {
     fn new(opsets: &BTreeMap<String, i64>) -> Self {
         let opset = opsets.get("").copied().unwrap_or(NEWEST_OPSET);
-        Self { symbols: Symbols::default(), opset, budget: SUBGRAPH_NODES, depth: 0 }
+        Self { symbols: Symbols::default(), opset, budget: SUBGRAPH_NODES, depth: 0, tally: 0 }
     }
 
     /// One info per output of `node`. What the file declares of an output fills a type that no

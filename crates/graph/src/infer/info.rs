@@ -63,6 +63,12 @@ impl Info {
         Self::new(Some(dtype), Some(Vec::new())).with_value(Some(vec![item]))
     }
 
+    /// With a type where it has none.
+    pub(super) fn or_dtype(mut self, dtype: Option<DType>) -> Self {
+        self.dtype = self.dtype.or(dtype);
+        self
+    }
+
     pub(super) fn rank(&self) -> Option<usize> {
         self.shape.as_ref().map(Vec::len)
     }
@@ -113,6 +119,19 @@ impl Info {
         }
     }
 
+    /// The inverse of [`Info::to_fact`] for a constant.
+    pub(super) fn of_constant(tensor: &Tensor) -> Option<Self> {
+        let shape = tensor.shape().iter().map(|size| i64::try_from(*size).ok().map(Size::Known));
+        let items = match tensor.dtype() {
+            DType::F32 => tensor.elements::<f32>().ok()?.iter().map(|float| Item::Float(f64::from(*float))).collect(),
+            DType::I64 => tensor.elements::<i64>().ok()?.iter().map(|int| Item::known(*int)).collect(),
+            DType::I32 => tensor.elements::<i32>().ok()?.iter().map(|int| Item::known(i64::from(*int))).collect(),
+            DType::Bool => tensor.data().iter().map(|byte| Item::known(i64::from(*byte))).collect(),
+            _ => return None,
+        };
+        Some(Self::new(Some(tensor.dtype()), shape.collect()).with_value(Some(items)))
+    }
+
     /// What the rest of the crate sees of this, for the value called `name`.
     pub(super) fn to_fact(&self, name: &str, symbols: &mut Symbols) -> Fact {
         let dims = |sizes: &[Size], symbols: &mut Symbols| -> Option<Vec<Dim>> {
@@ -126,6 +145,7 @@ impl Info {
     /// The elements of an integer scalar or vector, where all are sizes.
     fn shape_elements(&self) -> Option<Vec<Size>> {
         let describes_shapes = matches!(self.dtype, Some(DType::I64 | DType::I32)) && self.rank()? <= 1;
+        let describes_shapes = describes_shapes && self.elements()? <= MAX_RANK;
         let sizes = self.value().filter(|_| describes_shapes)?.iter().map(|item| match item {
             Item::Int(size) => Some(size.clone()),
             _ => None,
