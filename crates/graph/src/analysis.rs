@@ -63,14 +63,15 @@ pub struct Analysis {
 
 impl Analysis {
     pub(crate) fn new(nodes: &[Node], facts: Facts, costs: Vec<NodeCost>) -> Self {
-        let total = costs.iter().fold(NodeCost { output_bytes: Some(0), ..NodeCost::default() }, |sum, cost| {
-            NodeCost {
-                macs: sum.macs.saturating_add(cost.macs),
-                params: sum.params.saturating_add(cost.params),
-                weight_bytes: sum.weight_bytes.saturating_add(cost.weight_bytes),
-                output_bytes: sum.output_bytes.zip(cost.output_bytes).map(|(a, b)| a.saturating_add(b)),
-            }
-        });
+        let total =
+            costs.iter().fold(NodeCost { output_bytes: Some(0), ..NodeCost::default() }, |sum, cost| {
+                NodeCost {
+                    macs: sum.macs.saturating_add(cost.macs),
+                    params: sum.params.saturating_add(cost.params),
+                    weight_bytes: sum.weight_bytes.saturating_add(cost.weight_bytes),
+                    output_bytes: sum.output_bytes.zip(cost.output_bytes).map(|(a, b)| a.saturating_add(b)),
+                }
+            });
         let is_known = |value: &str| facts.get(value).is_some_and(|fact| fact.bytes().is_some());
         let unknown = nodes.iter().flat_map(Node::writes).filter(|value| !is_known(value));
         let unknown = unknown.map(str::to_owned).collect();

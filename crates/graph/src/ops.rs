@@ -84,9 +84,10 @@ pub(crate) fn is_random(op: &str) -> bool {
 /// What an operator makes or takes that is no tensor, and so cannot cross a boundary.
 pub(crate) fn kind_beyond_tensors(domain: &str, op: &str) -> Option<&'static str> {
     match (domain, op) {
-        ("", "ConcatFromSequence" | "SequenceAt" | "SequenceConstruct" | "SequenceEmpty" | "SequenceErase") => {
-            Some("sequence")
-        }
+        (
+            "",
+            "ConcatFromSequence" | "SequenceAt" | "SequenceConstruct" | "SequenceEmpty" | "SequenceErase",
+        ) => Some("sequence"),
         ("", "SequenceInsert" | "SequenceLength" | "SequenceMap" | "SplitToSequence") => Some("sequence"),
         ("", "Optional" | "OptionalGetElement" | "OptionalHasElement") => Some("optional"),
         ("ai.onnx.ml", "CastMap" | "DictVectorizer" | "ZipMap") => Some("map"),
@@ -124,7 +125,8 @@ mod tests {
 
     #[test]
     fn ir_versions() {
-        for (opset, wanted) in [(7, 4), (9, 4), (13, 7), (15, 8), (21, 10), (1000, AI_ONNX_IR[AI_ONNX_IR.len() - 1])]
+        for (opset, wanted) in
+            [(7, 4), (9, 4), (13, 7), (15, 8), (21, 10), (1000, AI_ONNX_IR[AI_ONNX_IR.len() - 1])]
         {
             assert_eq!(ir_version(opset), wanted, "opset {opset}");
         }

@@ -1,0 +1,120 @@
+use crate::boundaries::Boundary;
+use crate::constant::from_tensor;
+use crate::encode::{EncodeError, Parts, encode};
+use crate::flow::{Role, known};
+use crate::model::Model;
+use bytes::Bytes;
+use kerf_tensor::TensorSpec;
+use std::collections::{BTreeSet, HashMap};
+
+/// The part of a model between two of its boundaries, as a model of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Segment {
+    /// The boundary where it starts.
+    pub from: usize,
+    /// The boundary where it ends.
+    pub to: usize,
+    /// A valid ONNX model with all its weights.
+    pub onnx: Bytes,
+    /// Tensors of the first boundary that its nodes use.
+    pub inputs: Vec<TensorSpec>,
+    /// Tensors that it makes and that lie in the second boundary, or are outputs of the model.
+    /// What lies in both boundaries and passes by untouched is in neither list.
+    pub outputs: Vec<TensorSpec>,
+}
+
+/// Cuts `from..to` out of `model`; `ends` are the two boundaries, which must be the model's own.
+pub(crate) fn cut(
+    model: &Model,
+    (from, to): (usize, usize),
+    ends: (&Boundary, &Boundary),
+) -> Result<Segment, EncodeError> {
+    let range = ends.0.nodes..ends.1.nodes;
+    let mut excerpt = Excerpt::new(model, range.clone());
+    let is_made_here = |name: &str| {
+        excerpt
+            .ids
+            .get(name)
+            .and_then(|id| model.flow().values[*id].source)
+            .is_some_and(|at| range.contains(&at))
+    };
+    let mut outputs =
+        ends.1.tensors.iter().filter(|spec| is_made_here(&spec.name)).cloned().collect::<Vec<_>>();
+    for output in model.outputs().iter().filter(|output| is_made_here(&output.name)) {
+        if !outputs.iter().any(|known| known.name == output.name) {
+            outputs.push(output.clone());
+        }
+    }
+    outputs.iter().for_each(|output| excerpt.need(&output.name));
+    let inputs = ends.0.tensors.iter().filter(|spec| excerpt.inputs.contains(spec.name.as_str()));
+    let inputs = inputs.cloned().collect::<Vec<_>>();
+    let constants = &model.parts().constants;
+    let stored = excerpt.stored.iter().filter_map(|name| constants.get(*name).cloned());
+    let computed = excerpt.computed.iter().filter_map(|name| from_tensor(name, known(model.facts(), name)?));
+    let onnx = encode(Parts {
+        name: format!("segment_{from}_{to}"),
+        inputs: &inputs,
+        outputs: &outputs,
+        nodes: excerpt.nodes.iter().map(|node| &model.nodes()[*node]).collect(),
+        constants: stored.chain(computed).collect(),
+        opsets: &model.parts().opsets,
+    })?;
+    Ok(Segment { from, to, onnx, inputs, outputs })
+}
+
+/// What is needed of a model to compute some values, when what was made before `range` is given.
+struct Excerpt<'a> {
+    model: &'a Model,
+    range: std::ops::Range<usize>,
+    ids: HashMap<&'a str, usize>,
+    seen: BTreeSet<usize>,
+    nodes: BTreeSet<usize>,
+    inputs: BTreeSet<&'a str>,
+    stored: BTreeSet<&'a str>,
+    computed: BTreeSet<&'a str>,
+}
+
+impl<'a> Excerpt<'a> {
+    fn new(model: &'a Model, range: std::ops::Range<usize>) -> Self {
+        let values = model.flow().values.iter().enumerate();
+        Self {
+            model,
+            range,
+            ids: values.map(|(id, value)| (value.name.as_str(), id)).collect(),
+            seen: BTreeSet::new(),
+            nodes: BTreeSet::new(),
+            inputs: BTreeSet::new(),
+            stored: BTreeSet::new(),
+            computed: BTreeSet::new(),
+        }
+    }
+
+    fn need(&mut self, name: &str) {
+        let flow = self.model.flow();
+        let mut pending = self.ids.get(name).copied().into_iter().collect::<Vec<_>>();
+        while let Some(id) = pending.pop() {
+            if !self.seen.insert(id) {
+                continue;
+            }
+            let value = &flow.values[id];
+            let node = match (value.role, value.source) {
+                (Role::Initializer, _) => {
+                    self.stored.insert(&value.name);
+                    continue;
+                }
+                (Role::Known, _) => {
+                    self.computed.insert(&value.name);
+                    continue;
+                }
+                (Role::Folded, Some(node)) => node,
+                (Role::Flowing, Some(node)) if self.range.contains(&node) => node,
+                (Role::Flowing | Role::Folded, _) => {
+                    self.inputs.insert(&value.name);
+                    continue;
+                }
+            };
+            self.nodes.insert(node);
+            pending.extend(&flow.reads[node]);
+        }
+    }
+}
