@@ -1,6 +1,8 @@
 //! Settings of an edge node.
 
 use crate::parts::{EngineSettings, IdentityFiles, LogSettings, resolve};
+use schemars::JsonSchema;
+use serde::Deserialize;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -68,7 +70,9 @@ pub enum Split {
 }
 
 /// What is left when no cloud node answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(inline)]
 pub enum Fallback {
     /// The whole model stays resident, outside the memory cap.
     Required,

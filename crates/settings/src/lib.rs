@@ -11,9 +11,19 @@
 //! the folder that relative paths start from.
 
 mod cloud;
+mod document;
 mod edge;
+mod error;
+mod leaf;
+mod nearest;
 mod parts;
+mod raw;
+mod said;
+pub mod units;
+mod validate;
 
 pub use cloud::{CloudLimits, CloudSettings};
 pub use edge::{CloudAddress, EdgeLimits, EdgeSettings, Fallback, LinkSettings, ModelSettings, Split};
+pub use error::{Place, Problem, SettingsError};
 pub use parts::{EngineKind, EngineSettings, IdentityFiles, LogFormat, LogSettings};
+pub use validate::{cloud_schema, edge_schema};

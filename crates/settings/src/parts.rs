@@ -1,5 +1,7 @@
 //! The parts that both nodes' settings share.
 
+use schemars::JsonSchema;
+use serde::Deserialize;
 use std::path::{Path, PathBuf};
 
 /// Where a node finds its certificates.
@@ -25,7 +27,9 @@ pub struct EngineSettings {
 }
 
 /// Which engine to use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(inline)]
 pub enum EngineKind {
     /// ONNX Runtime where a usable library is found, else tract.
     Auto,
@@ -45,7 +49,9 @@ pub struct LogSettings {
 }
 
 /// The form of a log line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(inline)]
 pub enum LogFormat {
     /// For people.
     Text,

@@ -1,0 +1,133 @@
+//! An edge node's settings.
+
+use super::{Names, elements, engine, identity, listeners, log, parse, size, span};
+use crate::edge::{CloudAddress, EdgeLimits, EdgeSettings, Fallback, LinkSettings, ModelSettings, Split};
+use crate::error::{Problems, SettingsError};
+use crate::raw::{self, RawCloudAddress, RawEdge, RawEdgeLimits, RawLink, RawModel, default};
+use crate::said::{Origin, Said};
+
+impl EdgeSettings {
+    /// Reads a settings file; `file` names it in errors. Paths stay as said, see [`resolve`](Self::resolve).
+    pub fn parse(yaml: &str, file: &str) -> Result<Self, SettingsError> {
+        parse(yaml, file, mean)
+    }
+}
+
+/// The JSON Schema of an edge node's file.
+pub fn edge_schema() -> serde_json::Value {
+    raw::schema::<RawEdge>()
+}
+
+fn mean(raw: RawEdge, root: &Origin, problems: &Problems) -> Option<EdgeSettings> {
+    let node = raw.node.required("node", root, problems);
+    let repository = raw.repository.required("repository", root, problems);
+    let identity = identity(raw.identity, root, problems);
+    let (listen, admin, admin_remote) = listeners(
+        (raw.listen, default::EDGE_LISTEN),
+        (raw.admin, default::EDGE_ADMIN),
+        raw.admin_remote,
+        problems,
+    );
+    let no_cloud = match raw.cloud.value() {
+        Some(list) => list.is_empty(),
+        None => raw.cloud.origin().is_none(),
+    };
+    let cloud = cloud(raw.cloud, problems);
+    let models = models(raw.models, root, no_cloud, problems);
+    let engine = engine(raw.engine, problems);
+    let limits = limits(raw.limits, problems);
+    let link = link(raw.link, root, problems);
+    Some(EdgeSettings {
+        node: node?.0,
+        listen,
+        admin,
+        admin_remote,
+        repository: repository?.0,
+        identity: identity?,
+        cloud,
+        engine,
+        models: models?,
+        limits,
+        link,
+        log: log(raw.log),
+    })
+}
+
+fn cloud(said: Said<Vec<Said<RawCloudAddress>>>, problems: &Problems) -> Vec<CloudAddress> {
+    let mut names = Names::default();
+    elements(said.or(Vec::new()))
+        .into_iter()
+        .filter_map(|(raw, origin)| {
+            let node = names.take(raw.node, "node", &origin, problems);
+            let address = raw.address.required("address", &origin, problems);
+            Some(CloudAddress { node: node?, address: address?.0 })
+        })
+        .collect()
+}
+
+fn models(
+    said: Said<Vec<Said<RawModel>>>,
+    root: &Origin,
+    no_cloud: bool,
+    problems: &Problems,
+) -> Option<Vec<ModelSettings>> {
+    let said = said.checked(problems, |list| match list.is_empty() {
+        true => Err("names no model; an edge node serves at least one".to_owned()),
+        false => Ok(()),
+    });
+    let list = said.required("models", root, problems)?;
+    let mut names = Names::default();
+    let models = elements(list)
+        .into_iter()
+        .filter_map(|(raw, origin)| {
+            let name = names.take(raw.name, "name", &origin, problems);
+            let split_origin = raw.split.origin().cloned();
+            let split = raw.split.required("split", &origin, problems);
+            if let (Some(Split::Cloud | Split::Boundary(_)), Some(origin), true) =
+                (split, split_origin, no_cloud)
+            {
+                origin.problem(
+                    problems,
+                    "the model needs a cloud node, but `cloud` lists none; list one, or use `edge`",
+                );
+            }
+            Some(ModelSettings {
+                name: name?,
+                split: split?,
+                fallback: raw.fallback.or(Fallback::Required),
+                deadline: span(raw.deadline, default::DEADLINE),
+            })
+        })
+        .collect();
+    Some(models)
+}
+
+fn limits(said: Said<RawEdgeLimits>, problems: &Problems) -> EdgeLimits {
+    let raw = said.or_default();
+    EdgeLimits {
+        concurrency: raw.concurrency.within(1..=65_536, problems).or(default::EDGE_CONCURRENCY) as usize,
+        queue: raw.queue.within(0..=1_048_576, problems).or(default::EDGE_QUEUE) as usize,
+        memory: size(raw.memory, default::EDGE_MEMORY),
+        body: size(raw.body, default::EDGE_BODY),
+    }
+}
+
+fn link(said: Said<RawLink>, root: &Origin, problems: &Problems) -> LinkSettings {
+    let origin = said.origin().unwrap_or(root).clone();
+    let raw = said.or_default();
+    let link = LinkSettings {
+        stall: span(raw.stall, default::STALL),
+        idle_timeout: span(raw.idle_timeout, default::IDLE_TIMEOUT),
+        keep_alive: span(raw.keep_alive, default::KEEP_ALIVE),
+    };
+    if link.keep_alive >= link.stall {
+        let message = "must be shorter than `stall`, or a slow answer looks like a lost link";
+        origin
+            .problem(problems, format!("`keep_alive` ({:?}) {message} ({:?})", link.keep_alive, link.stall));
+    }
+    if link.idle_timeout < link.stall {
+        let (idle, stall) = (link.idle_timeout, link.stall);
+        origin.problem(problems, format!("`idle_timeout` ({idle:?}) must be at least `stall` ({stall:?})"));
+    }
+    link
+}
