@@ -1,1 +1,38 @@
-//! The model repository: cards, boundaries and manifests of digests
+//! What is in a model's folder, and is it still what was packed?
+//!
+//! An edge and a cloud node that finish each other's work must hold the same
+//! model, cut at the same places. So a packed model is four files under one
+//! digest:
+//!
+//! ```text
+//! model.yaml         the card: names, shapes, preprocessing, how it is judged
+//! 1/model.onnx       the checked, self-contained model
+//! 1/boundaries.json  where it can be cut, with the sizes there
+//! 1/manifest.json    the digest of each of the others
+//! ```
+//!
+//! The *version digest* is the SHA-256 of the manifest in its canonical form;
+//! it travels with every request. [`Pack`] makes the files, [`Bundle::open`]
+//! checks them; where they lie is the caller's business ([`Files`]).
+
+mod card;
+mod card_yaml;
+mod manifest;
+mod name;
+mod open;
+mod pack;
+
+pub use card::{Batching, BatchingKind, Card, CardError, Encoded, Metric, Source};
+pub use manifest::{Digest, Manifest, ManifestError, sha256};
+pub use name::{NameError, check_name};
+pub use open::{Bundle, Files, OpenError};
+pub use pack::{Pack, PackError, PackRequest, PackedFiles};
+
+/// The card's path in a model's folder.
+pub const CARD: &str = "model.yaml";
+/// The model's path.
+pub const MODEL: &str = "1/model.onnx";
+/// The boundaries' path.
+pub const BOUNDARIES: &str = "1/boundaries.json";
+/// The manifest's path.
+pub const MANIFEST: &str = "1/manifest.json";
