@@ -1,0 +1,85 @@
+use kerf_wire::Limits;
+use quinn::congestion::CubicConfig;
+use quinn::{IdleTimeout, TransportConfig, VarInt};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Settings of either end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// A connection on which nothing has arrived for so long is gone.
+    pub idle_timeout: Duration,
+    /// A quiet connection says something this often, so that neither the peer nor a NAT forgets it.
+    pub keep_alive: Duration,
+    /// A handshake that takes longer has failed.
+    pub connect_timeout: Duration,
+    /// Bytes that may be on the way before the first acknowledgement. 64 to 100 KB halve
+    /// the first request's time against the 12 KB that RFC 9002 starts with.
+    pub initial_window: u64,
+    /// Requests at once on one connection; a client waits for a place.
+    pub max_streams: u32,
+    /// Connections at once; a server turns more away.
+    pub max_connections: usize,
+    /// Bytes that may wait unread in one stream.
+    pub stream_window: u32,
+    /// Bytes that may wait unread in one connection.
+    pub connection_window: u32,
+    /// Bytes of tensors that a server holds for all requests together; a request that does
+    /// not fit is refused as overloaded. At least [`Limits::payload`] is taken.
+    pub payload_memory: u64,
+    /// The header of a request must have come by then.
+    pub header_timeout: Duration,
+    /// Longest silence within a payload.
+    pub payload_idle: Duration,
+    /// A whole payload must have come by then; the request's deadline may be sooner.
+    pub payload_timeout: Duration,
+    /// What requests that run at shutdown are given to finish.
+    pub drain: Duration,
+    /// Bytes of kernel buffer to ask for, each way; the kernel may give less.
+    pub socket_buffer: usize,
+    /// Limits of messages, both ways.
+    pub limits: Limits,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            idle_timeout: Duration::from_secs(20),
+            keep_alive: Duration::from_secs(5),
+            connect_timeout: Duration::from_secs(5),
+            initial_window: 96 << 10,
+            max_streams: 256,
+            max_connections: 1024,
+            stream_window: 4 << 20,
+            connection_window: 16 << 20,
+            payload_memory: 512 << 20,
+            header_timeout: Duration::from_secs(5),
+            payload_idle: Duration::from_secs(10),
+            payload_timeout: Duration::from_secs(60),
+            drain: Duration::from_secs(10),
+            socket_buffer: 4 << 20,
+            limits: Limits::default(),
+        }
+    }
+}
+
+impl Config {
+    pub(crate) fn transport(&self) -> Arc<TransportConfig> {
+        let mut cubic = CubicConfig::default();
+        cubic.initial_window(self.initial_window);
+        let mut transport = TransportConfig::default();
+        transport
+            .congestion_controller_factory(Arc::new(cubic))
+            .max_idle_timeout(Some(
+                IdleTimeout::try_from(self.idle_timeout).unwrap_or_else(|_| VarInt::MAX.into()),
+            ))
+            .keep_alive_interval(Some(self.keep_alive))
+            .max_concurrent_bidi_streams(self.max_streams.into())
+            .max_concurrent_uni_streams(VarInt::from_u32(0))
+            .stream_receive_window(self.stream_window.into())
+            .receive_window(self.connection_window.into())
+            // Datagrams are empty probes, see `stall`: nobody reads them.
+            .datagram_receive_buffer_size(Some(4096));
+        Arc::new(transport)
+    }
+}

@@ -1,0 +1,125 @@
+mod budget;
+mod connection;
+mod request;
+
+use crate::{BindError, Config, close, socket};
+use budget::Budget;
+use kerf_identity::{Identity, PeerIdentity};
+use kerf_wire::{Arrival, Refusal, Request, RequestHeader, Response};
+use quinn::crypto::rustls::QuicServerConfig;
+use quinn::{Endpoint, EndpointConfig, ServerConfig, TokioRuntime};
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+/// What a server does with requests.
+pub trait Handler: Send + Sync + 'static {
+    /// Judges a request by its header, before its payload is read. Runs on the way of
+    /// every request, so it must not wait.
+    fn admit(&self, peer: &PeerIdentity, header: &RequestHeader) -> Result<(), Refusal>;
+
+    /// Answers. The request's deadline is what was left when its last byte came. The
+    /// future is dropped when the client takes the request back, or is gone.
+    fn handle(
+        &self,
+        peer: &PeerIdentity,
+        request: Request,
+        arrival: Arrival,
+    ) -> Pin<Box<dyn Future<Output = Response> + Send>>;
+}
+
+/// Accepts connections from edge nodes.
+#[derive(Debug)]
+pub struct Server {
+    endpoint: Endpoint,
+    address: SocketAddr,
+    shared: Shared,
+}
+
+/// How a shutdown went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Drained {
+    /// Requests that still ran at the end of the time that they were given.
+    pub cut: usize,
+}
+
+/// What all connections share.
+#[derive(Clone, Debug)]
+struct Shared {
+    config: Arc<Config>,
+    /// Of this node, for refusals.
+    node: Arc<str>,
+    memory: Budget,
+    running: Arc<AtomicUsize>,
+    /// Becomes true once.
+    draining: watch::Receiver<bool>,
+}
+
+impl Server {
+    /// Listens. Needs a tokio runtime.
+    pub fn bind(address: SocketAddr, identity: &Identity, config: Config) -> Result<Self, BindError> {
+        let mut tls = identity.server_config()?;
+        tls.alpn_protocols = vec![kerf_wire::ALPN.to_vec()];
+        let tls = QuicServerConfig::try_from(tls).map_err(|error| BindError::Tls(error.to_string()))?;
+        let mut quic = ServerConfig::with_crypto(Arc::new(tls));
+        quic.transport_config(config.transport());
+        let wrong = |source| BindError::Socket { address, source };
+        let socket = socket::bind(address, config.socket_buffer).map_err(wrong)?;
+        let endpoint = Endpoint::new(EndpointConfig::default(), Some(quic), socket, Arc::new(TokioRuntime))
+            .map_err(wrong)?;
+        let address = endpoint.local_addr().map_err(wrong)?;
+        let shared = Shared {
+            memory: Budget::new(config.payload_memory.max(config.limits.payload)),
+            node: identity.name().into(),
+            running: Arc::default(),
+            draining: watch::channel(false).1,
+            config: Arc::new(config),
+        };
+        Ok(Self { endpoint, address, shared })
+    }
+
+    /// Where it listens.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until `shutdown`; then takes no more, gives what runs [`Config::drain`] to
+    /// finish, and tells clients to go elsewhere.
+    pub async fn serve(self, handler: Arc<dyn Handler>, shutdown: impl Future<Output = ()>) -> Drained {
+        let Self { endpoint, mut shared, .. } = self;
+        let (drain, draining) = watch::channel(false);
+        shared.draining = draining;
+        let mut connections = JoinSet::new();
+        tokio::pin!(shutdown);
+        loop {
+            tokio::select! {
+                () = &mut shutdown => break,
+                incoming = endpoint.accept() => match incoming {
+                    None => break,
+                    Some(incoming) if connections.len() >= shared.config.max_connections => {
+                        tracing::warn!(peer = %incoming.remote_address(), "too many connections: one turned away");
+                        incoming.refuse();
+                    }
+                    Some(incoming) => {
+                        connections.spawn(connection::serve(incoming, handler.clone(), shared.clone()));
+                    }
+                },
+                Some(_) = connections.join_next() => {}
+            }
+        }
+        endpoint.set_server_config(None);
+        drain.send_replace(true);
+        let finished = async { while connections.join_next().await.is_some() {} };
+        let in_time = tokio::time::timeout(shared.config.drain, finished).await.is_ok();
+        let cut = if in_time { 0 } else { shared.running.load(Ordering::Relaxed) };
+        endpoint.close(close::DRAINING, b"draining");
+        connections.abort_all();
+        // The time for the last close frames to go out, not for their acknowledgement.
+        let _ = tokio::time::timeout(Duration::from_millis(200), endpoint.wait_idle()).await;
+        Drained { cut }
+    }
+}

@@ -1,0 +1,173 @@
+use super::budget::Share;
+use super::{Handler, Shared};
+use crate::close;
+use crate::stream::{Receiver, Sender};
+use kerf_identity::PeerIdentity;
+use kerf_wire::{Decoder, Reason, Refusal, Request, RequestId, Response, encode_response};
+use quinn::{ReadError, RecvStream, SendStream, VarInt};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+/// One request, from its first byte to the acknowledgement of its response's last.
+pub(super) async fn serve(
+    send: SendStream,
+    receive: RecvStream,
+    peer: Arc<PeerIdentity>,
+    handler: Arc<dyn Handler>,
+    shared: Shared,
+) {
+    let _running = Running::new(&shared.running);
+    let mut sender = Sender::new(send, close::INTERNAL);
+    let mut receiver = Receiver::new(receive);
+    let (response, share) = match receive_request(&mut receiver, &peer, handler.as_ref(), &shared).await {
+        Ok((request, share)) => {
+            let id = request.id;
+            let handling = handler.handle(&peer, request, receiver.arrival());
+            let stopped = sender.stream.stopped();
+            tokio::select! {
+                response = handling => (response, Some(share)),
+                _ = stopped => return tracing::debug!(%peer, %id, "taken back"),
+            }
+        }
+        Err(End::Refuse(refusal)) => {
+            let Refusal { id, reason, message, .. } = &refusal;
+            tracing::debug!(%peer, %id, %reason, message, "refused");
+            receiver.stop(close::REFUSED);
+            (Response::Refusal(refusal), None)
+        }
+        Err(End::Reset(code)) => {
+            receiver.stop(code);
+            return sender.reset(code);
+        }
+        Err(End::Gone) => return,
+    };
+    let delivery = deliver(&mut sender, response, &shared);
+    if tokio::time::timeout(shared.config.payload_timeout, delivery).await.is_err() {
+        tracing::warn!(%peer, "a response was not taken in time");
+    }
+    drop(share);
+}
+
+/// How a request ends that reaches no handler.
+enum End {
+    Refuse(Refusal),
+    /// Not even whose it was is known.
+    Reset(VarInt),
+    /// The client took it back, or is gone.
+    Gone,
+}
+
+async fn receive_request(
+    receiver: &mut Receiver,
+    peer: &PeerIdentity,
+    handler: &dyn Handler,
+    shared: &Shared,
+) -> Result<(Request, Share), End> {
+    let config = &shared.config;
+    let mut decoder = Decoder::<Request>::new(config.limits);
+    let refuse =
+        |id, reason, message| End::Refuse(Refusal { id, node: shared.node.to_string(), reason, message });
+    let started = Instant::now();
+    // Set when the header has been judged.
+    let mut admitted: Option<(RequestId, Share, Duration)> = None;
+    loop {
+        let limit = match &admitted {
+            None => config.header_timeout.saturating_sub(started.elapsed()),
+            Some((_, _, until)) => config.payload_idle.min(until.saturating_sub(started.elapsed())),
+        };
+        let more = match tokio::time::timeout(limit, receiver.next()).await {
+            Ok(Ok(chunks)) => {
+                let mut pushed = Ok(());
+                let more = chunks.is_some();
+                for chunk in chunks.into_iter().flatten() {
+                    pushed = pushed.and_then(|()| decoder.push(chunk));
+                }
+                pushed.map(|()| more)
+            }
+            Ok(Err(ReadError::Reset(_) | ReadError::ConnectionLost(_))) => return Err(End::Gone),
+            Ok(Err(_)) => return Err(End::Reset(close::INTERNAL)),
+            Err(_) => {
+                return Err(match (&admitted, decoder.header()) {
+                    (Some((id, ..)), Some(header)) if started.elapsed() >= header.deadline => {
+                        refuse(*id, Reason::DeadlinePassed, "the payload came too slowly".into())
+                    }
+                    (Some((id, ..)), _) => {
+                        let message = format!("the payload stalled for {} ms", limit.as_millis());
+                        refuse(*id, Reason::Failed, message)
+                    }
+                    _ => End::Reset(close::SLOW),
+                });
+            }
+        };
+        let more = more.map_err(|error| match decoder.id() {
+            Some(id) => refuse(id, error.reason(), error.to_string()),
+            None => End::Reset(close::BAD_FRAME),
+        })?;
+        if admitted.is_none()
+            && let Some(header) = decoder.header()
+        {
+            let id = header.id;
+            if *shared.draining.borrow() {
+                return Err(refuse(id, Reason::Draining, "the node is going away".into()));
+            }
+            handler.admit(peer, header).map_err(End::Refuse)?;
+            let Some(share) = shared.memory.take(header.payload()) else {
+                let message = format!("no memory for {} bytes of tensors now", header.payload());
+                return Err(refuse(id, Reason::Overloaded, message));
+            };
+            admitted = Some((id, share, header.deadline.min(config.payload_timeout)));
+        }
+        if more {
+            continue;
+        }
+        let id = decoder.id();
+        let finished = decoder.finish();
+        return match (finished, admitted) {
+            (Ok(mut request), Some((_, share, _))) => {
+                let spent = receiver.began().map_or(Duration::ZERO, |began| began.elapsed());
+                request.deadline = request.deadline.saturating_sub(spent);
+                Ok((request, share))
+            }
+            (Err(error), _) => match id {
+                Some(id) => Err(refuse(id, error.reason(), error.to_string())),
+                None => Err(End::Reset(close::BAD_FRAME)),
+            },
+            (Ok(_), None) => Err(End::Reset(close::INTERNAL)),
+        };
+    }
+}
+
+/// Returns when the client has it all, or does not want it.
+async fn deliver(sender: &mut Sender, response: Response, shared: &Shared) {
+    let limits = &shared.config.limits;
+    let frame = encode_response(&response, limits).or_else(|error| {
+        tracing::error!(id = %response.id(), %error, "a response cannot be sent");
+        let node = shared.node.to_string();
+        let message = format!("the response cannot be sent: {error}");
+        let refusal = Refusal { id: response.id(), node, reason: Reason::Failed, message };
+        encode_response(&Response::Refusal(refusal), limits)
+    });
+    let Ok(frame) = frame else { return };
+    if sender.send(frame).await.is_ok() {
+        // Done only once acknowledged: a connection closed earlier would lose the rest.
+        let _ = sender.stream.stopped().await;
+        sender.done();
+    }
+}
+
+/// Counts requests in progress.
+struct Running<'a>(&'a AtomicUsize);
+
+impl<'a> Running<'a> {
+    fn new(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}

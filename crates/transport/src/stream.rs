@@ -1,0 +1,103 @@
+//! Halves of a stream, with what quinn leaves to its user.
+
+use crate::close;
+use bytes::Bytes;
+use kerf_wire::Arrival;
+use quinn::{ReadError, RecvStream, SendStream, VarInt, WriteError};
+use std::time::Instant;
+
+/// Dropped unfinished, it tells the peer so. Quinn would end the stream as if it were
+/// complete, and the peer would take a message cut short for a malformed one.
+pub(crate) struct Sender {
+    pub(crate) stream: SendStream,
+    on_drop: Option<VarInt>,
+}
+
+impl Sender {
+    pub(crate) fn new(stream: SendStream, on_drop: VarInt) -> Self {
+        Self { stream, on_drop: Some(on_drop) }
+    }
+
+    /// Writes a frame and ends the stream.
+    pub(crate) async fn send(&mut self, mut frame: Vec<Bytes>) -> Result<(), WriteError> {
+        self.stream.write_all_chunks(&mut frame).await?;
+        self.stream.finish().map_err(|_| WriteError::ClosedStream)
+    }
+
+    /// From now on, a drop is in order.
+    pub(crate) fn done(&mut self) {
+        self.on_drop = None;
+    }
+
+    /// Ends the stream with a code instead of a message.
+    pub(crate) fn reset(mut self, code: VarInt) {
+        self.on_drop = Some(code);
+    }
+}
+
+impl Drop for Sender {
+    fn drop(&mut self) {
+        if let Some(code) = self.on_drop {
+            // An error says that the stream is closed already.
+            let _ = self.stream.reset(code);
+        }
+    }
+}
+
+/// Reads chunks, and takes the times at which they come.
+pub(crate) struct Receiver {
+    stream: RecvStream,
+    chunks: [Bytes; 32],
+    /// Time of the first chunk, of the last one, and bytes after the first.
+    seen: Option<(Instant, Instant, u64)>,
+    ended: bool,
+}
+
+impl Receiver {
+    pub(crate) fn new(stream: RecvStream) -> Self {
+        Self { stream, chunks: [const { Bytes::new() }; 32], seen: None, ended: false }
+    }
+
+    /// Waits for the next chunks; none at the end. May be cancelled without loss.
+    pub(crate) async fn next(&mut self) -> Result<Option<impl Iterator<Item = Bytes> + '_>, ReadError> {
+        let Some(count) = self.stream.read_chunks(&mut self.chunks).await? else {
+            self.ended = true;
+            return Ok(None);
+        };
+        let chunks = &mut self.chunks[..count];
+        let now = Instant::now();
+        let bytes: u64 = chunks.iter().map(|chunk| chunk.len() as u64).sum();
+        self.seen = Some(match self.seen {
+            None => (now, now, bytes - chunks.first().map_or(0, |chunk| chunk.len() as u64)),
+            Some((first, _, after)) => (first, now, after + bytes),
+        });
+        Ok(Some(chunks.iter_mut().map(std::mem::take)))
+    }
+
+    /// When the first chunk came.
+    pub(crate) fn began(&self) -> Option<Instant> {
+        self.seen.map(|(first, _, _)| first)
+    }
+
+    pub(crate) fn arrival(&self) -> Arrival {
+        self.seen.map_or_else(Arrival::default, |(first, last, bytes_after_first)| Arrival {
+            first_to_last: last - first,
+            bytes_after_first,
+        })
+    }
+
+    /// No more is wanted.
+    pub(crate) fn stop(&mut self, code: VarInt) {
+        self.ended = true;
+        // An error says that the stream is closed already.
+        let _ = self.stream.stop(code);
+    }
+}
+
+impl Drop for Receiver {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.stop(close::CANCELLED);
+        }
+    }
+}
