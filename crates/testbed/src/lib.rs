@@ -1,1 +1,3 @@
-//! What tests and the demo need: tiny models, emulated devices; never linked by the nodes
+//! What tests and the demo need: tiny models, emulated devices; never linked by the nodes.
+
+pub mod models;

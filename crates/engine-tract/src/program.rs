@@ -1,0 +1,133 @@
+//! Plans for the shapes that requests bring.
+
+use crate::load::{Plan, Template, named_node, shorten};
+use crate::{NAME, tensors};
+use kerf_engine::{CompileError, Program, RunError, SegmentId, check_inputs, contain_panics};
+use kerf_graph::Segment;
+use kerf_tensor::{Tensor, TensorSpec};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use tract_onnx::prelude::{IntoTValue, TVec};
+
+/// Plans kept per segment; the one used longest ago makes room. Batch sizes come in handfuls.
+const PLANS: usize = 4;
+
+/// Symbol sizes that compilation is tried with, so that what tract cannot do shows before the
+/// first request. One is what a batch mostly is, and is too small for a window over a sequence.
+const TRIAL_SIZES: [usize; 2] = [1, 64];
+
+pub(crate) struct TractProgram {
+    segment: SegmentId,
+    inputs: Vec<TensorSpec>,
+    outputs: Vec<TensorSpec>,
+    /// Absent where every input's shape is fixed: then there is only ever one plan.
+    template: Option<Template>,
+    /// Most recently used last.
+    plans: Mutex<Vec<Cached>>,
+}
+
+struct Cached {
+    shapes: Vec<Vec<usize>>,
+    plan: Arc<OnceLock<Result<Arc<Plan>, CompileError>>>,
+}
+
+impl TractProgram {
+    pub(crate) fn new(segment: &Segment) -> Result<Self, CompileError> {
+        let template = Template::read(segment)?;
+        let fixed =
+            segment.inputs.iter().all(|spec| spec.bind(|_| 0) == spec.bind(|_| 1) && spec.shape.is_some());
+        let first = first_plan(&template, &segment.inputs)?;
+        let plans =
+            first.into_iter().map(|(shapes, plan)| Cached { shapes, plan: Arc::new(Ok(plan).into()) });
+        Ok(Self {
+            segment: SegmentId::of(segment),
+            inputs: segment.inputs.clone(),
+            outputs: segment.outputs.clone(),
+            plans: Mutex::new(plans.collect()),
+            template: (!fixed).then_some(template),
+        })
+    }
+
+    /// The plan for these shapes, compiled if need be, by one thread for all that want it.
+    fn plan(&self, shapes: Vec<Vec<usize>>) -> Result<Arc<Plan>, CompileError> {
+        let cell = {
+            let mut plans = self.lock();
+            let cached = match plans.iter().position(|cached| cached.shapes == shapes) {
+                Some(at) => plans.remove(at),
+                None => Cached { shapes: shapes.clone(), plan: Arc::default() },
+            };
+            let cell = Arc::clone(&cached.plan);
+            plans.push(cached);
+            if plans.len() > PLANS {
+                plans.remove(0);
+            }
+            cell
+        };
+        let compile = || match &self.template {
+            Some(template) => template.plan(&shapes).map(Arc::new),
+            None => Err(CompileError::Refused {
+                engine: NAME,
+                segment: self.segment,
+                reason: format!("compiled for other shapes than {shapes:?}"),
+            }),
+        };
+        cell.get_or_init(compile).clone()
+    }
+
+    fn failed(&self, reason: &str) -> RunError {
+        let node = named_node(reason).map(|(node, _)| node);
+        RunError::Engine { engine: NAME, segment: self.segment, node, reason: shorten(reason) }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Cached>> {
+        self.plans.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Program for TractProgram {
+    fn run(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>, RunError> {
+        check_inputs(self.segment, &self.inputs, inputs)?;
+        let plan = self.plan(inputs.iter().map(|input| input.shape().to_vec()).collect())?;
+        let values: Result<TVec<_>, String> =
+            inputs.iter().map(|input| tensors::to_tract(input).map(IntoTValue::into_tvalue)).collect();
+        let values = values.map_err(|reason| self.failed(&reason))?;
+        let results = contain_panics(|| plan.runnable.run(values))
+            .and_then(|result| result.map_err(|error| format!("{error:#}")))
+            .map_err(|reason| self.failed(&reason))?;
+        let outputs = results.into_iter().zip(&self.outputs).map(|(value, spec)| {
+            tensors::from_tract(value, spec.dtype)
+                .map_err(|reason| self.failed(&format!("output {}: {reason}", spec.name)))
+        });
+        outputs.collect()
+    }
+
+    fn resident_bytes(&self) -> u64 {
+        let template = self.template.as_ref().map_or(0, Template::bytes);
+        let plans = self.lock();
+        let compiled = plans.iter().filter_map(|cached| cached.plan.get()?.as_ref().ok());
+        template + compiled.map(|plan| plan.bytes).sum::<u64>()
+    }
+
+    fn remark(&self) -> Option<String> {
+        let plans = self.lock();
+        plans.iter().find_map(|cached| cached.plan.get()?.as_ref().ok()?.remark.clone())
+    }
+}
+
+type Shapes = Vec<Vec<usize>>;
+
+/// A plan for the smallest trial size that compiles; none where some rank is unknown.
+fn first_plan(
+    template: &Template,
+    inputs: &[TensorSpec],
+) -> Result<Option<(Shapes, Arc<Plan>)>, CompileError> {
+    let shapes = |size: usize| inputs.iter().map(|spec| spec.bind(|_| size)).collect::<Option<Shapes>>();
+    let mut first_error = None;
+    for size in TRIAL_SIZES {
+        let Some(shapes) = shapes(size) else { return Ok(None) };
+        match template.plan(&shapes) {
+            Ok(plan) => return Ok(Some((shapes, Arc::new(plan)))),
+            Err(error) => first_error = first_error.or(Some(error)),
+        }
+    }
+    first_error.map_or(Ok(None), Err)
+}

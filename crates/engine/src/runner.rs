@@ -1,0 +1,147 @@
+//! Runs ranges of one model, choosing among engines.
+
+use crate::segments::{Compiled, Owner};
+use crate::{CompileError, Engine, RunError, SegmentId, SegmentStore, Values};
+use kerf_graph::CutModel;
+use kerf_tensor::Tensor;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Runs segments of one model with the first engine that compiles them.
+///
+/// A segment that an engine refuses goes to the next engine, and the reason is kept for
+/// [`Runner::notes`]. A *run* that fails is not repeated elsewhere: engines may differ in the
+/// last digits, and one request should not mix them unknowingly.
+pub struct Runner {
+    model: Arc<CutModel>,
+    engines: Vec<Arc<dyn Engine>>,
+    store: Arc<SegmentStore>,
+    owner: Owner,
+    notes: Mutex<Vec<String>>,
+}
+
+/// What a run did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SegmentRun {
+    /// Engine that ran the segment; empty where it holds no nodes, so that nothing ran.
+    pub engine: &'static str,
+    /// Time spent compiling, or waiting for another request's compilation; zero when it was there.
+    pub compile: Duration,
+    /// Time spent running.
+    pub elapsed: Duration,
+}
+
+impl Runner {
+    /// A runner with `engines` in order of preference. Its programs live in `store` until it is
+    /// dropped; two runners share none, even of one model.
+    pub fn new(model: Arc<CutModel>, engines: Vec<Arc<dyn Engine>>, store: Arc<SegmentStore>) -> Self {
+        let owner = store.join();
+        Self { model, engines, store, owner, notes: Mutex::default() }
+    }
+
+    /// The model.
+    pub fn model(&self) -> &Arc<CutModel> {
+        &self.model
+    }
+
+    /// Runs segment `from..to` on what `values` holds and adds its outputs to them.
+    ///
+    /// Compiles first where necessary: call it where blocking is allowed.
+    pub fn run(&self, from: usize, to: usize, values: &mut Values) -> Result<SegmentRun, RunError> {
+        let segment = SegmentId { from, to };
+        let Some((compiled, compile)) = self.obtain(segment, false)? else {
+            return Ok(SegmentRun { engine: "", compile: Duration::ZERO, elapsed: Duration::ZERO });
+        };
+        let inputs = compiled.inputs.iter().map(|spec| match values.get(&spec.name) {
+            Some(tensor) => Ok(tensor.clone()),
+            None => Err(RunError::Missing { segment, name: spec.name.clone() }),
+        });
+        let inputs: Vec<Tensor> = inputs.collect::<Result<_, _>>()?;
+        let start = Instant::now();
+        let outputs = compiled.program.run(&inputs)?;
+        let elapsed = start.elapsed();
+        if outputs.len() != compiled.outputs.len() {
+            return Err(RunError::Engine {
+                engine: compiled.engine,
+                segment,
+                node: None,
+                reason: format!("{} outputs instead of {}", outputs.len(), compiled.outputs.len()),
+            });
+        }
+        for (spec, tensor) in compiled.outputs.iter().zip(outputs) {
+            values.insert(spec.name.clone(), tensor);
+        }
+        Ok(SegmentRun { engine: compiled.engine, compile, elapsed })
+    }
+
+    /// Compiles segment `from..to`, so that a later run need not; it may be dropped again to make
+    /// room. The engine that took it.
+    pub fn warm(&self, from: usize, to: usize) -> Result<&'static str, CompileError> {
+        Ok(self.obtain(SegmentId { from, to }, false)?.map_or("", |(compiled, _)| compiled.engine))
+    }
+
+    /// Compiles segment `from..to` and keeps it, outside the store's cap, as long as the runner lives.
+    pub fn pin(&self, from: usize, to: usize) -> Result<&'static str, CompileError> {
+        Ok(self.obtain(SegmentId { from, to }, true)?.map_or("", |(compiled, _)| compiled.engine))
+    }
+
+    /// What people should know of how segments were compiled: which engine refused which one
+    /// and why, which program is not optimised.
+    pub fn notes(&self) -> Vec<String> {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The program and the time spent getting it; `None` where the segment holds no nodes.
+    fn obtain(
+        &self,
+        segment: SegmentId,
+        pin: bool,
+    ) -> Result<Option<(Arc<Compiled>, Duration)>, CompileError> {
+        if segment.from == segment.to && segment.to <= self.model.last() {
+            return Ok(None);
+        }
+        let start = Instant::now();
+        let (outcome, was_there) = self.store.obtain(self.owner, segment, pin, || self.compile(segment));
+        let waited = if was_there { Duration::ZERO } else { start.elapsed() };
+        Ok(Some((outcome?, waited)))
+    }
+
+    fn compile(&self, id: SegmentId) -> Result<Compiled, CompileError> {
+        let start = Instant::now();
+        let segment = self.model.segment(id.from, id.to).map_err(|error| CompileError::cut(id, &error))?;
+        let mut tried = Vec::new();
+        for engine in &self.engines {
+            match engine.compile(&segment) {
+                Ok(program) => {
+                    let took = start.elapsed();
+                    tracing::debug!(segment = %id, engine = engine.name(), ?took, "compiled");
+                    if let Some(remark) = program.remark() {
+                        self.note(format!("segment {id}: {}: {remark}", engine.name()));
+                    }
+                    let (inputs, outputs) = (segment.inputs, segment.outputs);
+                    return Ok(Compiled { program, engine: engine.name(), inputs, outputs });
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "an engine refused a segment");
+                    self.note(error.to_string());
+                    tried.push(error);
+                }
+            }
+        }
+        Err(CompileError::NoEngine { segment: id, tried })
+    }
+
+    fn note(&self, note: String) {
+        let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        // A segment that was dropped and compiled again says the same again.
+        if !notes.contains(&note) {
+            notes.push(note);
+        }
+    }
+}
+
+impl Drop for Runner {
+    fn drop(&mut self) {
+        self.store.leave(self.owner);
+    }
+}
