@@ -248,3 +248,43 @@ mod sealed {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::encode_request;
+    use kerf_tensor::DType;
+    use std::time::Duration;
+
+    #[test]
+    fn memory_follows_what_arrived_and_not_what_was_announced() {
+        let announced = 32 << 20;
+        let data = Bytes::from(vec![0; announced]);
+        let request = Request {
+            id: RequestId([1; 16]),
+            model: "m".into(),
+            digest: [0; 32],
+            boundary: 0,
+            deadline: Duration::from_secs(1),
+            traceparent: None,
+            tensors: vec![NamedTensor {
+                name: "x".into(),
+                tensor: Tensor::new(DType::U8, vec![announced], data).unwrap(),
+            }],
+            outputs: vec![],
+        };
+        let frame = encode_request(&request, &Limits::default()).unwrap();
+        let mut decoder = Decoder::<Request>::new(Limits::default());
+        decoder.push(frame[0].clone()).unwrap();
+        let mut pushed = 0;
+        for chunk in frame[1].chunks(1200) {
+            pushed += chunk.len();
+            decoder.push(Bytes::copy_from_slice(chunk)).unwrap();
+            if let State::Payload(payload) = &decoder.state {
+                assert!(payload.partial.capacity() <= 2 * pushed);
+            }
+        }
+        let received = decoder.finish().unwrap();
+        assert_eq!(received, request);
+    }
+}
