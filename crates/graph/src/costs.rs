@@ -33,7 +33,8 @@ pub(crate) fn costs(input: &InferInput<'_>, facts: &Facts) -> Vec<NodeCost> {
         if bodies.count() > 0 {
             work = work.saturating_add(macs_of_bodies(node, facts, input.opsets));
         }
-        let output_bytes = node.writes().try_fold(0u64, |sum, name| Some(sum.saturating_add(facts.get(name)?.bytes()?)));
+        let output_bytes =
+            node.writes().try_fold(0u64, |sum, name| Some(sum.saturating_add(facts.get(name)?.bytes()?)));
         NodeCost { macs: work, params: weights.elements, weight_bytes: weights.bytes, output_bytes }
     };
     input.nodes.iter().map(cost).collect()
@@ -47,11 +48,14 @@ pub(crate) fn macs(node: &Node, shape: &dyn Fn(&str) -> Option<Vec<usize>>) -> u
     }
     let input = |index: usize| shape(node.input(index)?);
     let output = || shape(node.outputs.first()?);
-    let count = |sizes: &[usize]| sizes.iter().fold(1u64, |product, size| product.saturating_mul(*size as u64));
+    let count =
+        |sizes: &[usize]| sizes.iter().fold(1u64, |product, size| product.saturating_mul(*size as u64));
     let contraction = |inner: Option<usize>| Some(count(&output()?).saturating_mul(inner? as u64));
     let kernel = |index: usize| input(index)?.get(1..).map(count);
     let macs = match node.op.as_str() {
-        "Conv" | "ConvInteger" | "DeformConv" => output().zip(kernel(1)).map(|(y, w)| count(&y).saturating_mul(w)),
+        "Conv" | "ConvInteger" | "DeformConv" => {
+            output().zip(kernel(1)).map(|(y, w)| count(&y).saturating_mul(w))
+        }
         "QLinearConv" => output().zip(kernel(3)).map(|(y, w)| count(&y).saturating_mul(w)),
         "ConvTranspose" => input(0).zip(kernel(1)).map(|(x, w)| count(&x).saturating_mul(w)),
         "MatMul" | "MatMulInteger" | "QLinearMatMul" => contraction(input(0).and_then(|a| a.last().copied())),
@@ -90,7 +94,8 @@ fn attention(
     input: &dyn Fn(usize) -> Option<Vec<usize>>,
     output: &dyn Fn() -> Option<Vec<usize>>,
 ) -> Option<u64> {
-    let elements = |sizes: Vec<usize>| sizes.iter().fold(1u64, |product, size| product.saturating_mul(*size as u64));
+    let elements =
+        |sizes: Vec<usize>| sizes.iter().fold(1u64, |product, size| product.saturating_mul(*size as u64));
     let length = |sizes: &[usize]| sizes.get(sizes.len().checked_sub(2)?).map(|size| *size as u64);
     let past = input(4).and_then(|past| length(&past)).unwrap_or(0);
     let keys = length(&input(1)?)?.saturating_add(past);
@@ -114,7 +119,8 @@ struct Weights {
 
 impl Weights {
     fn add(&mut self, tensor: &TensorProto) {
-        let elements = tensor.dims.iter().try_fold(1u64, |product, dim| product.checked_mul(u64::try_from(*dim).ok()?));
+        let elements =
+            tensor.dims.iter().try_fold(1u64, |product, dim| product.checked_mul(u64::try_from(*dim).ok()?));
         let size = tensor.data_type.and_then(DType::from_onnx_code).and_then(DType::size).unwrap_or(0);
         self.elements = self.elements.saturating_add(elements.unwrap_or(0));
         self.bytes = self.bytes.saturating_add(elements.unwrap_or(0).saturating_mul(size as u64));
@@ -127,8 +133,14 @@ impl Weights {
             body.initializer.iter().for_each(|tensor| self.add(tensor));
             let is_constant = |node: &&NodeProto| node.op_type.as_deref() == Some("Constant");
             let constants = body.node.iter().filter(is_constant);
-            constants.flat_map(|node| node.attribute.iter().filter_map(|a| a.t.as_ref())).for_each(|tensor| self.add(tensor));
-            bodies.extend(body.node.iter().flat_map(|node| node.attribute.iter().flat_map(|a| a.g.iter().chain(&a.graphs))));
+            constants
+                .flat_map(|node| node.attribute.iter().filter_map(|a| a.t.as_ref()))
+                .for_each(|tensor| self.add(tensor));
+            bodies.extend(
+                body.node
+                    .iter()
+                    .flat_map(|node| node.attribute.iter().flat_map(|a| a.g.iter().chain(&a.graphs))),
+            );
         }
     }
 }

@@ -28,11 +28,14 @@ mod size;
 mod slice;
 mod values;
 
+#[cfg(test)]
+mod tests;
+
 use crate::analysis::{Bindings, Fact, Facts, InferInput};
 use crate::node::Node;
 use info::{Info, Item, Shape};
-pub(crate) use matmul::Equation;
 use kerf_tensor::{DType, Dim};
+pub(crate) use matmul::Equation;
 use size::{Size, Symbols};
 use std::collections::{BTreeMap, HashMap};
 

@@ -54,12 +54,13 @@ fn branch(call: &mut Call<'_>) -> Vec<Info> {
 fn repeat(call: &mut Call<'_>) -> Vec<Info> {
     let Some(body) = call.node.graph("body") else { return Vec::new() };
     let initial: Vec<Info> = (2..call.node.inputs.len()).map(|index| call.known(index)).collect();
-    let counters = vec![Info::new(Some(DType::I64), Some(vec![])), Info::new(Some(DType::Bool), Some(vec![]))];
+    let counters =
+        vec![Info::new(Some(DType::I64), Some(vec![])), Info::new(Some(DType::Bool), Some(vec![]))];
     let (carried, scanned) = call.iterate(body, counters, initial, Vec::new(), 1);
     let trips = call.run.symbols.fresh();
-    let stacked = scanned.into_iter().map(|info| {
-        Info::new(info.dtype, info.shape.map(|shape| [vec![trips.clone()], shape].concat()))
-    });
+    let stacked = scanned
+        .into_iter()
+        .map(|info| Info::new(info.dtype, info.shape.map(|shape| [vec![trips.clone()], shape].concat())));
     carried.into_iter().chain(stacked).collect()
 }
 
@@ -129,7 +130,8 @@ impl Call<'_> {
             }
             let scanned = outputs.split_off(skipped + carried.len());
             let pairs = carried.iter_mut().zip(&outputs[skipped..]);
-            let is_stable = pairs.fold(true, |stable, (info, next)| widen(self.run, &mut varying, info, next) && stable);
+            let is_stable =
+                pairs.fold(true, |stable, (info, next)| widen(self.run, &mut varying, info, next) && stable);
             if is_stable {
                 let sizes = carried.iter_mut().flat_map(|info| info.shape.iter_mut().flatten());
                 sizes.filter(|size| varying.contains(size)).for_each(|size| *size = self.run.symbols.fresh());

@@ -70,7 +70,8 @@ fn conv_transpose_shape(call: &mut Call<'_>) -> Option<Shape> {
     let channels = weights.and_then(|weights| weights.get(1)?.scale(call.int("group", 1)));
     let mut shape = vec![batch.clone(), call.run.or_fresh(channels)];
     // Some exporters give all dimensions, others the spatial ones.
-    let stated = call.node.ints("output_shape").and_then(|sizes| sizes.get(sizes.len().checked_sub(space.len())?..));
+    let stated =
+        call.node.ints("output_shape").and_then(|sizes| sizes.get(sizes.len().checked_sub(space.len())?..));
     let extra = call.node.ints("output_padding").unwrap_or(&[]);
     for (axis, size) in space.iter().enumerate() {
         shape.push(match stated {

@@ -6,14 +6,61 @@ use kerf_tensor::DType;
 
 pub(super) fn rule(op: &str) -> Option<Rule> {
     Some(match op {
-        "Abs" | "Acos" | "Acosh" | "Asin" | "Asinh" | "Atan" | "Atanh" | "BitwiseNot" | "Ceil" | "Celu" | "Clip"
-        | "Cos" | "Cosh" | "CumProd" | "CumSum" | "Elu" | "Erf" | "Exp" | "Floor" | "Gelu" | "HardSigmoid"
-        | "HardSwish" | "Hardmax" | "Identity" | "LRN" | "LeakyRelu" | "Log" | "LogSoftmax" | "LpNormalization"
-        | "MeanVarianceNormalization" | "Mish" | "Neg" | "Not" | "PRelu" | "Reciprocal" | "Relu" | "ReverseSequence"
-        | "Round" | "Selu" | "Shrink" | "Sigmoid" | "Sign" | "Sin" | "Sinh" | "Softmax" | "Softplus" | "Softsign"
-        | "Sqrt" | "Swish" | "Tan" | "Tanh" | "ThresholdedRelu" | "Trilu" => unary,
-        "Add" | "And" | "BitShift" | "BitwiseAnd" | "BitwiseOr" | "BitwiseXor" | "Div" | "Max" | "Mean" | "Min"
-        | "Mod" | "Mul" | "Or" | "Pow" | "StringConcat" | "Sub" | "Sum" | "Xor" => variadic,
+        "Abs"
+        | "Acos"
+        | "Acosh"
+        | "Asin"
+        | "Asinh"
+        | "Atan"
+        | "Atanh"
+        | "BitwiseNot"
+        | "Ceil"
+        | "Celu"
+        | "Clip"
+        | "Cos"
+        | "Cosh"
+        | "CumProd"
+        | "CumSum"
+        | "Elu"
+        | "Erf"
+        | "Exp"
+        | "Floor"
+        | "Gelu"
+        | "HardSigmoid"
+        | "HardSwish"
+        | "Hardmax"
+        | "Identity"
+        | "LRN"
+        | "LeakyRelu"
+        | "Log"
+        | "LogSoftmax"
+        | "LpNormalization"
+        | "MeanVarianceNormalization"
+        | "Mish"
+        | "Neg"
+        | "Not"
+        | "PRelu"
+        | "Reciprocal"
+        | "Relu"
+        | "ReverseSequence"
+        | "Round"
+        | "Selu"
+        | "Shrink"
+        | "Sigmoid"
+        | "Sign"
+        | "Sin"
+        | "Sinh"
+        | "Softmax"
+        | "Softplus"
+        | "Softsign"
+        | "Sqrt"
+        | "Swish"
+        | "Tan"
+        | "Tanh"
+        | "ThresholdedRelu"
+        | "Trilu" => unary,
+        "Add" | "And" | "BitShift" | "BitwiseAnd" | "BitwiseOr" | "BitwiseXor" | "Div" | "Max" | "Mean"
+        | "Min" | "Mod" | "Mul" | "Or" | "Pow" | "StringConcat" | "Sub" | "Sum" | "Xor" => variadic,
         "Equal" | "Greater" | "GreaterOrEqual" | "Less" | "LessOrEqual" => compare,
         "IsInf" | "IsNaN" | "RegexFullMatch" => test,
         "Where" => select,
@@ -55,14 +102,16 @@ fn broadcast(call: &mut Call<'_>, dtype: Option<DType>) -> Info {
     let Some(inputs) = every_input(call, 0) else { return Info::new(dtype, None) };
     let shapes: Option<Vec<_>> = inputs.iter().map(|info| info.shape.as_deref()).collect();
     let info = Info::new(dtype, shapes.and_then(|shapes| call.run.broadcast(&shapes)));
-    let (Some(shape), Some(operand)) = (info.fixed(), inputs[0].dtype) else { return info };
+    let (Some(shape), Some(operand)) = (info.fixed(), inputs.first().and_then(|input| input.dtype)) else { return info };
     let (symbols, op) = (&mut call.run.symbols, &call.node.op);
     let value = values::elementwise(&shape, &inputs, |items| {
         let mut rest = items.iter().skip(1);
         let Some(first) = items.first() else { return Item::Unknown };
-        rest.try_fold((*first).clone(), |folded, item| match values::binary(symbols, op, operand, &folded, item) {
-            Item::Unknown => None,
-            item => Some(item),
+        rest.try_fold((*first).clone(), |folded, item| {
+            match values::binary(symbols, op, operand, &folded, item) {
+                Item::Unknown => None,
+                item => Some(item),
+            }
         })
         .unwrap_or(Item::Unknown)
     });
@@ -109,7 +158,8 @@ fn bit_cast(call: &mut Call<'_>) -> Vec<Info> {
 }
 
 fn bernoulli(call: &mut Call<'_>) -> Vec<Info> {
-    let dtype = if call.node.attribute("dtype").is_some() { call.dtype_attribute("dtype") } else { call.dtype(0) };
+    let dtype =
+        if call.node.attribute("dtype").is_some() { call.dtype_attribute("dtype") } else { call.dtype(0) };
     vec![Info::new(dtype, call.shape(0).map(<[_]>::to_vec))]
 }
 

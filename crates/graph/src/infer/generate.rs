@@ -22,7 +22,8 @@ fn constant(call: &mut Call<'_>) -> Vec<Info> {
     let node = call.node;
     let info = if let Some(tensor) = node.tensor("value") {
         Info::of_tensor(tensor)
-    } else if let Some(sparse) = node.attribute("sparse_value").and_then(|value| value.sparse_tensor.as_ref()) {
+    } else if let Some(sparse) = node.attribute("sparse_value").and_then(|value| value.sparse_tensor.as_ref())
+    {
         let dtype = sparse.values.as_ref().and_then(|values| DType::from_onnx_code(values.data_type?));
         Info::new(dtype, Some(sparse.dims.iter().map(|dim| Size::Known(*dim)).collect()))
     } else if let Some(int) = node.int("value_int") {
@@ -81,7 +82,8 @@ fn range(call: &mut Call<'_>) -> Vec<Info> {
     let info = Info::new(dtype, Some(vec![call.run.or_fresh(length)]));
     let items = info.elements().filter(|count| *count <= MAX_ELEMENTS).and_then(|count| {
         let [start, _, step] = bounds(call)?;
-        let items = (0..count as i64).map(|place| Item::of(step.scale(place).and_then(|offset| start.add(&offset))));
+        let items =
+            (0..count as i64).map(|place| Item::of(step.scale(place).and_then(|offset| start.add(&offset))));
         Some(items.collect())
     });
     vec![info.with_value(items)]
@@ -114,18 +116,21 @@ fn eye_like(call: &mut Call<'_>) -> Vec<Info> {
 }
 
 fn random_like(call: &mut Call<'_>) -> Vec<Info> {
-    let dtype = if call.node.attribute("dtype").is_some() { call.dtype_attribute("dtype") } else { call.dtype(0) };
+    let dtype =
+        if call.node.attribute("dtype").is_some() { call.dtype_attribute("dtype") } else { call.dtype(0) };
     one(dtype, call.shape(0).map(<[_]>::to_vec))
 }
 
 fn random(call: &mut Call<'_>) -> Vec<Info> {
-    let dtype = if call.node.attribute("dtype").is_some() { call.dtype_attribute("dtype") } else { Some(DType::F32) };
+    let dtype =
+        if call.node.attribute("dtype").is_some() { call.dtype_attribute("dtype") } else { Some(DType::F32) };
     let shape = call.node.ints("shape").map(|sizes| sizes.iter().map(|size| Size::Known(*size)).collect());
     one(dtype, shape)
 }
 
 fn multinomial(call: &mut Call<'_>) -> Vec<Info> {
-    let dtype = if call.node.attribute("dtype").is_some() { call.dtype_attribute("dtype") } else { Some(DType::I32) };
+    let dtype =
+        if call.node.attribute("dtype").is_some() { call.dtype_attribute("dtype") } else { Some(DType::I32) };
     let samples = Size::Known(call.int("sample_size", 1));
     let shape = call.shape(0).and_then(|shape| Some(vec![shape.first()?.clone(), samples]));
     one(dtype, shape)

@@ -25,7 +25,9 @@ pub(super) fn rule(op: &str) -> Option<Rule> {
 fn gather(call: &mut Call<'_>) -> Vec<Info> {
     let dtype = call.dtype(0);
     let Some((data, indices)) = call.input(0).zip(call.input(1)) else { return one(dtype, None) };
-    let Some((shape, picked)) = data.shape.as_ref().zip(indices.shape.as_ref()) else { return one(dtype, None) };
+    let Some((shape, picked)) = data.shape.as_ref().zip(indices.shape.as_ref()) else {
+        return one(dtype, None);
+    };
     let Some(axis) = axis(call.int("axis", 0), shape.len()) else { return one(dtype, None) };
     let gathered = [&shape[..axis], picked, &shape[axis + 1..]].concat();
     let info = Info::new(dtype, Some(gathered));
@@ -33,7 +35,9 @@ fn gather(call: &mut Call<'_>) -> Vec<Info> {
         let (data, indices) = (Grid::of(data)?, Grid::of(indices)?);
         let rank = indices.shape.len();
         each_index(&shape, |index| {
-            let Some(picked) = indices.item(&index[axis..axis + rank])?.int() else { return Some(Item::Unknown) };
+            let Some(picked) = indices.item(&index[axis..axis + rank])?.int() else {
+                return Some(Item::Unknown);
+            };
             let size = i64::try_from(data.shape[axis]).ok()?;
             let picked = if picked < 0 { picked.checked_add(size)? } else { picked };
             let picked = usize::try_from(picked).ok().filter(|picked| *picked < data.shape[axis])?;
@@ -71,7 +75,9 @@ fn one_hot_shape(call: &mut Call<'_>) -> Option<Shape> {
     let axis = axis(call.int("axis", -1), shape.len() + 1)?;
     let depth = match call.value(1) {
         Some([Item::Int(depth)]) => Some(depth.clone()),
-        Some([depth]) => depth.float().filter(|depth| depth.abs() < 9e15).map(|depth| Size::Known(depth as i64)),
+        Some([depth]) => {
+            depth.float().filter(|depth| depth.abs() < 9e15).map(|depth| Size::Known(depth as i64))
+        }
         _ => None,
     };
     shape.insert(axis, call.run.or_fresh(depth));

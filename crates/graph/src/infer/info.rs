@@ -123,9 +123,13 @@ impl Info {
     pub(super) fn of_constant(tensor: &Tensor) -> Option<Self> {
         let shape = tensor.shape().iter().map(|size| i64::try_from(*size).ok().map(Size::Known));
         let items = match tensor.dtype() {
-            DType::F32 => tensor.elements::<f32>().ok()?.iter().map(|float| Item::Float(f64::from(*float))).collect(),
+            DType::F32 => {
+                tensor.elements::<f32>().ok()?.iter().map(|float| Item::Float(f64::from(*float))).collect()
+            }
             DType::I64 => tensor.elements::<i64>().ok()?.iter().map(|int| Item::known(*int)).collect(),
-            DType::I32 => tensor.elements::<i32>().ok()?.iter().map(|int| Item::known(i64::from(*int))).collect(),
+            DType::I32 => {
+                tensor.elements::<i32>().ok()?.iter().map(|int| Item::known(i64::from(*int))).collect()
+            }
             DType::Bool => tensor.data().iter().map(|byte| Item::known(i64::from(*byte))).collect(),
             _ => return None,
         };
@@ -245,9 +249,13 @@ fn items(tensor: &TensorProto, dtype: DType) -> Option<Vec<Item>> {
         (DType::I8, Some(raw)) => words(raw, |word| Item::known(i64::from(i8::from_le_bytes(word)))),
         (DType::I32 | DType::Bool | DType::U8 | DType::I8, None) => ints(&tensor.int32_data),
         (DType::F32, Some(raw)) => words(raw, |word| Item::Float(f64::from(f32::from_le_bytes(word)))),
-        (DType::F32, None) => tensor.float_data.iter().take(ENOUGH).map(|float| Item::Float(f64::from(*float))).collect(),
+        (DType::F32, None) => {
+            tensor.float_data.iter().take(ENOUGH).map(|float| Item::Float(f64::from(*float))).collect()
+        }
         (DType::F64, Some(raw)) => words(raw, |word| Item::Float(f64::from_le_bytes(word))),
-        (DType::F64, None) => tensor.double_data.iter().take(ENOUGH).map(|float| Item::Float(*float)).collect(),
+        (DType::F64, None) => {
+            tensor.double_data.iter().take(ENOUGH).map(|float| Item::Float(*float)).collect()
+        }
         _ => return None,
     })
 }

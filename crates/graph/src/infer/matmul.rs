@@ -152,7 +152,9 @@ impl Term {
             None => (text, None),
         };
         let labels = |text: &str| {
-            text.chars().map(|label| Some(label).filter(char::is_ascii_alphabetic)).collect::<Option<Vec<_>>>()
+            text.chars()
+                .map(|label| Some(label).filter(char::is_ascii_alphabetic))
+                .collect::<Option<Vec<_>>>()
         };
         Some(Self { before: labels(before)?, ellipsis: after.is_some(), after: labels(after.unwrap_or(""))? })
     }

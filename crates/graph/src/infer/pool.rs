@@ -132,7 +132,10 @@ fn global_pool(call: &mut Call<'_>) -> Vec<Info> {
 
 fn max_unpool(call: &mut Call<'_>) -> Vec<Info> {
     let shape = match call.has(2) {
-        true => call.input(2).and_then(|input| input.ints()).map(|ints| ints.into_iter().map(Size::Known).collect()),
+        true => call
+            .input(2)
+            .and_then(|input| input.ints())
+            .map(|ints| ints.into_iter().map(Size::Known).collect()),
         false => max_unpool_shape(call),
     };
     one(call.dtype(0), shape)

@@ -26,8 +26,12 @@ fn recurrent(call: &mut Call<'_>) -> Vec<Info> {
         _ => (call.run.symbols.fresh(), call.run.symbols.fresh()),
     };
     let (all, last) = match batch_first {
-        true => (vec![batch.clone(), steps, directions.clone(), hidden.clone()], vec![batch, directions, hidden]),
-        false => (vec![steps, directions.clone(), batch.clone(), hidden.clone()], vec![directions, batch, hidden]),
+        true => {
+            (vec![batch.clone(), steps, directions.clone(), hidden.clone()], vec![batch, directions, hidden])
+        }
+        false => {
+            (vec![steps, directions.clone(), batch.clone(), hidden.clone()], vec![directions, batch, hidden])
+        }
     };
     let last = Info::new(dtype, Some(last));
     vec![Info::new(dtype, Some(all)), last.clone(), last]

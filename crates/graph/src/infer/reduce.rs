@@ -7,8 +7,8 @@ use kerf_tensor::DType;
 
 pub(super) fn rule(op: &str) -> Option<Rule> {
     Some(match op {
-        "ReduceL1" | "ReduceL2" | "ReduceLogSum" | "ReduceLogSumExp" | "ReduceMax" | "ReduceMean" | "ReduceMin"
-        | "ReduceProd" | "ReduceSum" | "ReduceSumSquare" => reduce,
+        "ReduceL1" | "ReduceL2" | "ReduceLogSum" | "ReduceLogSumExp" | "ReduceMax" | "ReduceMean"
+        | "ReduceMin" | "ReduceProd" | "ReduceSum" | "ReduceSumSquare" => reduce,
         "ArgMax" | "ArgMin" => arg,
         _ => return None,
     })

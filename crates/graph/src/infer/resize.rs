@@ -59,7 +59,9 @@ fn upsample_shape(call: &mut Call<'_>) -> Option<Shape> {
     let axes: Vec<usize> = (0..shape.len()).collect();
     let scales = match call.has(1) {
         true => call.input(1).and_then(Info::floats),
-        false => call.node.floats("scales").map(|scales| scales.iter().map(|scale| f64::from(*scale)).collect()),
+        false => {
+            call.node.floats("scales").map(|scales| scales.iter().map(|scale| f64::from(*scale)).collect())
+        }
     };
     scale(call, &mut shape, &axes, scales.as_deref())?;
     Some(shape)

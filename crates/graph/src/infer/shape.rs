@@ -26,7 +26,8 @@ fn shape_of(call: &mut Call<'_>) -> Vec<Info> {
         return vec![Info::new(Some(DType::I64), shape)];
     };
     let rank = shape.len() as i64;
-    let clamp = |given: i64| (if given < 0 { given.saturating_add(rank) } else { given }).clamp(0, rank) as usize;
+    let clamp =
+        |given: i64| (if given < 0 { given.saturating_add(rank) } else { given }).clamp(0, rank) as usize;
     let (start, end) = (clamp(call.int("start", 0)), clamp(call.int("end", rank)));
     let sizes = shape.get(start..end).unwrap_or(&[]);
     vec![Info::vector(DType::I64, sizes.iter().cloned().map(Item::Int).collect())]

@@ -49,6 +49,8 @@ struct AtomFacts {
     name: Option<String>,
     /// Provably never less than this.
     low: Option<i64>,
+    /// `(a, k)` of `min(a, k)`.
+    capped: Option<(Size, i64)>,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -294,6 +296,8 @@ impl Symbols {
             (Size::Known(_), Size::Known(_)) => None,
             // The other is this one or 1.
             (Size::Known(size), _) | (_, Size::Known(size)) => Some(Size::Known(*size)),
+            _ if self.is_capped(b, a) => Some(a.clone()),
+            _ if self.is_capped(a, b) => Some(b.clone()),
             _ if self.is_at_least(a, &Size::Known(2)) == Some(true) => Some(a.clone()),
             _ if self.is_at_least(b, &Size::Known(2)) == Some(true) => Some(b.clone()),
             _ => Some(self.commutative(Op::Broadcast, a, b)),
@@ -302,6 +306,9 @@ impl Symbols {
 
     /// Whether `a == b`, where that is the same for every value of the symbols.
     pub(super) fn is_equal(&self, a: &Size, b: &Size) -> Option<bool> {
+        if let (Size::Known(a), Size::Known(b)) = (a, b) {
+            return Some(a == b);
+        }
         if a == b {
             return Some(true);
         }
@@ -312,6 +319,9 @@ impl Symbols {
 
     /// Whether `a >= b`, where that is the same for every value of the symbols.
     pub(super) fn is_at_least(&self, a: &Size, b: &Size) -> Option<bool> {
+        if let (Size::Known(a), Size::Known(b)) = (a, b) {
+            return Some(a >= b);
+        }
         if self.is_natural(&a.sub(b)?) {
             return Some(true);
         }
@@ -337,17 +347,32 @@ impl Symbols {
         })
     }
 
+    /// Whether `capped` is `min(size, k)` for a `k` above 1. Where these two broadcast at all, the
+    /// cap did not bite: position tables are cut to the length of the sequence like that.
+    fn is_capped(&self, capped: &Size, size: &Size) -> bool {
+        self.sole_atom(capped)
+            .and_then(|atom| self.atoms[atom as usize].capped.as_ref())
+            .is_some_and(|(of, cap)| of == size && *cap > 1)
+    }
+
+    /// The atom that a size is, where it is nothing more.
+    fn sole_atom(&self, size: &Size) -> Option<Atom> {
+        match (size.terms(), size.constant()) {
+            ([(atoms, 1)], 0) => match atoms.as_slice() {
+                [atom] => Some(*atom),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
     /// How the size is shown to those outside: the first dimension in which it appears names it.
     /// `None` for a negative size.
     pub(super) fn dim(&mut self, size: &Size, value: &str, axis: usize) -> Option<Dim> {
-        let poly = match size {
-            Size::Known(size) => return usize::try_from(*size).ok().map(Dim::Fixed),
-            Size::Poly(poly) => poly,
-        };
-        if let [(atoms, 1)] = poly.terms.as_slice()
-            && let ([atom], 0) = (atoms.as_slice(), poly.constant)
-            && let Some(name) = &self.atoms[*atom as usize].name
-        {
+        if let Size::Known(size) = size {
+            return usize::try_from(*size).ok().map(Dim::Fixed);
+        }
+        if let Some(name) = self.sole_atom(size).and_then(|atom| self.atoms[atom as usize].name.as_ref()) {
             return Some(Dim::Symbol(name.clone()));
         }
         if let Some(name) = self.names.get(size) {
@@ -375,6 +400,10 @@ impl Symbols {
             None => {
                 let low = self.op_low(op, a, b);
                 let atom = self.atom(None, low);
+                self.atoms[atom as usize].capped = match (op, a, b) {
+                    (Op::Min, Size::Known(cap), size) | (Op::Min, size, Size::Known(cap)) => Some((size.clone(), *cap)),
+                    _ => None,
+                };
                 self.index.insert(def, atom);
                 atom
             }
@@ -395,7 +424,7 @@ impl Symbols {
 
     fn atom(&mut self, name: Option<String>, low: Option<i64>) -> Atom {
         let atom = self.atoms.len() as Atom;
-        self.atoms.push(AtomFacts { name, low });
+        self.atoms.push(AtomFacts { name, low, capped: None });
         atom
     }
 }

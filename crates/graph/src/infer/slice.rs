@@ -58,11 +58,15 @@ fn ranges(call: &Call<'_>) -> Option<Vec<Range>> {
     let (starts, ends) = match call.has(1) {
         true => (call.value(1).map(<[_]>::to_vec), call.value(2).map(<[_]>::to_vec)),
         false => {
-            let items = |name| call.node.ints(name).map(|ints| ints.iter().copied().map(Item::known).collect());
+            let items =
+                |name| call.node.ints(name).map(|ints| ints.iter().copied().map(Item::known).collect());
             (items("starts"), items("ends"))
         }
     };
     let count = starts.as_ref().or(ends.as_ref()).map(Vec::len).or_else(|| call.input(1)?.length())?;
+    if count > rank {
+        return None;
+    }
     let given = match call.ints("axes", 3).ok()? {
         Some(given) => given,
         None => (0..i64::try_from(count).ok()?).collect(),
@@ -71,7 +75,7 @@ fn ranges(call: &Call<'_>) -> Option<Vec<Range>> {
         true => call.value(4).map(<[_]>::to_vec),
         false => Some(vec![Item::known(1); count]),
     };
-    if given.len() != count || count > rank {
+    if given.len() != count {
         return None;
     }
     let bound = |items: &Option<Vec<Item>>, place: usize| items.as_ref()?.get(place)?.size().cloned();
@@ -86,16 +90,22 @@ fn ranges(call: &Call<'_>) -> Option<Vec<Range>> {
     given.iter().enumerate().map(range).collect()
 }
 
+/// Exporters write "to the end" as some number that no symbolic size will reach.
+const BEYOND: i64 = 1_000_000_000;
+
 /// First place and length of a range of an axis of `size`.
 fn cut(symbols: &mut Symbols, size: &Size, range: &Range) -> Option<(Size, Size)> {
     let (step, zero) = (range.step?, Size::Known(0));
+    if *size == zero {
+        return Some((zero.clone(), zero));
+    }
     // Places that a range may start at or stop before, in the direction of the step.
-    let (first, last) = if step > 0 { (zero.clone(), size.clone()) } else { (Size::Known(-1), size.offset(-1)?) };
+    let (first, last) =
+        if step > 0 { (zero.clone(), size.clone()) } else { (Size::Known(-1), size.offset(-1)?) };
     let mut clamp = |bound: &Size, low: &Size| {
-        // Exporters write "to the end" as a huge number, beyond any size.
         let bound = match bound.known() {
-            Some(bound) if bound >= i64::from(i32::MAX) && size.known().is_none() => return Some(last.clone()),
-            Some(bound) if bound <= -i64::from(i32::MAX) && size.known().is_none() => return Some(low.clone()),
+            Some(bound) if bound >= BEYOND && size.known().is_none() => return Some(last.clone()),
+            Some(bound) if bound <= -BEYOND && size.known().is_none() => return Some(low.clone()),
             Some(bound) if bound < 0 => size.offset(bound).unwrap_or(Size::Known(bound)),
             Some(bound) => Size::Known(bound),
             None if symbols.is_natural(bound) => bound.clone(),
@@ -108,7 +118,6 @@ fn cut(symbols: &mut Symbols, size: &Size, range: &Range) -> Option<(Size, Size)
     let end = clamp(range.end.as_ref()?, &first)?;
     let (start, span) = match step > 0 {
         true => (start.clone(), end.sub(&start)?),
-        // Clamping to the last place of an empty axis gives -1, and so no length.
         false => (start.clone(), start.sub(&end)?),
     };
     let length = symbols.ceil_div(&span, &Size::Known(step.checked_abs()?))?;
@@ -138,9 +147,9 @@ fn pad_shape(call: &mut Call<'_>) -> Option<Shape> {
         return None;
     }
     for (place, axis) in axes.iter().enumerate() {
-        let padded = pads.as_ref().and_then(|pads| {
-            shape[*axis].add(pads[place].size()?)?.add(pads[axes.len() + place].size()?)
-        });
+        let padded = pads
+            .as_ref()
+            .and_then(|pads| shape[*axis].add(pads[place].size()?)?.add(pads[axes.len() + place].size()?));
         shape[*axis] = call.run.or_fresh(padded);
     }
     Some(shape)

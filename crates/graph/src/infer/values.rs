@@ -19,7 +19,8 @@ impl<'a> Grid<'a> {
     fn broadcast_item(&self, index: &[usize]) -> Option<&'a Item> {
         let skipped = index.len().checked_sub(self.shape.len())?;
         let place = self.shape.iter().zip(&index[skipped..]);
-        self.items.get(place.fold(0, |place, (size, index)| place * size + if *size == 1 { 0 } else { *index }))
+        self.items
+            .get(place.fold(0, |place, (size, index)| place * size + if *size == 1 { 0 } else { *index }))
     }
 
     /// The element at an index of this tensor.
@@ -30,7 +31,10 @@ impl<'a> Grid<'a> {
 
 /// Calls `element` with every index of a tensor of `shape`, in row-major order.
 /// `None` where there are too many, or for one of them there is none.
-pub(super) fn each_index(shape: &[usize], mut element: impl FnMut(&[usize]) -> Option<Item>) -> Option<Vec<Item>> {
+pub(super) fn each_index(
+    shape: &[usize],
+    mut element: impl FnMut(&[usize]) -> Option<Item>,
+) -> Option<Vec<Item>> {
     let count = shape.iter().try_fold(1usize, |product, size| product.checked_mul(*size))?;
     if count > MAX_ELEMENTS {
         return None;
@@ -156,9 +160,9 @@ pub(super) fn select(condition: &Item, yes: &Item, no: &Item) -> Item {
 pub(super) fn cast(symbols: &Symbols, item: &Item, to: DType) -> Item {
     match (item, to) {
         (Item::Float(float), DType::Bool) => Item::known(i64::from(*float != 0.0)),
-        (Item::Int(size), DType::Bool) => {
-            symbols.is_equal(size, &Size::Known(0)).map_or(Item::Unknown, |zero| Item::known(i64::from(!zero)))
-        }
+        (Item::Int(size), DType::Bool) => symbols
+            .is_equal(size, &Size::Known(0))
+            .map_or(Item::Unknown, |zero| Item::known(i64::from(!zero))),
         (Item::Float(_), to) if to.is_float() => item.clone(),
         (Item::Float(float), _) => trunc(*float).map_or(Item::Unknown, Item::known),
         _ => item.clone(),
