@@ -6,9 +6,7 @@ use rustls::client::verify_server_cert_signed_by_trust_anchor;
 use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls13_signature};
 use rustls::server::ParsedCertificate;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::{
-    CertificateError, DigitallySignedStruct, DistinguishedName, OtherError, RootCertStore, SignatureScheme,
-};
+use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, RootCertStore, SignatureScheme};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use std::sync::Arc;
 
@@ -219,8 +217,10 @@ pub(crate) fn explain(error: rustls::Error, peer: &PeerIdentity) -> PeerError {
     }
 }
 
+/// As text: rustls shows an error of another type in its `Debug` form only, and this one
+/// is read by people at both ends.
 fn refuse(error: PeerError) -> rustls::Error {
-    rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(error))))
+    rustls::Error::General(error.to_string())
 }
 
 pub(crate) fn rfc3339(unix: u64) -> String {

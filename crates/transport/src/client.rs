@@ -2,6 +2,7 @@ mod connection;
 
 pub use connection::{Connection, ConnectionStats};
 
+use crate::error::plain;
 use crate::{BindError, Config, ConnectError, close, socket};
 use kerf_identity::{Identity, Role, SERVER_NAME};
 use quinn::crypto::rustls::QuicClientConfig;
@@ -69,11 +70,12 @@ impl Client {
                 ConnectError::Timeout { node, address, after: self.config.idle_timeout }
             }
             ConnectionError::TransportError(error) => {
-                ConnectError::Untrusted { node, address, reason: error.reason }
+                ConnectError::Untrusted { node, address, reason: plain(&error.reason).to_owned() }
             }
             ConnectionError::ConnectionClosed(close) => {
                 let said = String::from_utf8_lossy(&close.reason);
-                let reason = if said.is_empty() { close.error_code.to_string() } else { said.into_owned() };
+                let reason =
+                    if said.is_empty() { close.error_code.to_string() } else { plain(&said).to_owned() };
                 // It judged our certificate; say which of ours that was.
                 let who = format!("{} presented by this {} node", self.identity.peer(), Role::Edge);
                 ConnectError::Refused { node, address, reason: format!("{reason} ({who})") }

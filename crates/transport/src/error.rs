@@ -91,6 +91,11 @@ impl CallFailure {
     }
 }
 
+/// A TLS library's reason without its own preamble.
+pub(crate) fn plain(reason: &str) -> &str {
+    reason.strip_prefix("unexpected error: ").unwrap_or(reason)
+}
+
 impl From<ConnectionError> for CallFailure {
     fn from(error: ConnectionError) -> Self {
         match error {

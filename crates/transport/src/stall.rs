@@ -12,6 +12,8 @@ pub(crate) struct Watch {
     stall: Duration,
     datagrams: u64,
     heard: Duration,
+    /// When the next look was asked for.
+    due: Duration,
 }
 
 /// What to do after a look at the link.
@@ -28,7 +30,7 @@ pub(crate) enum Verdict {
 impl Watch {
     /// From `now` on; `datagrams` have arrived so far.
     pub(crate) fn new(stall: Duration, now: Duration, datagrams: u64) -> Self {
-        Self { stall, datagrams, heard: now }
+        Self { stall, datagrams, heard: now, due: now }
     }
 
     /// A look at the link: `datagrams` have arrived in all.
@@ -36,18 +38,19 @@ impl Watch {
         if datagrams != self.datagrams {
             (self.datagrams, self.heard) = (datagrams, now);
         }
+        // What came while this process was kept from looking may not have been read yet:
+        // its own delay is not the link's silence.
+        self.heard += now.saturating_sub(self.due);
         // A silence that an acknowledgement may need, delayed by up to 25 ms (RFC 9000,
         // max_ack_delay), and once lost, says nothing.
         let limit = self.stall.max(3 * rtt + Duration::from_millis(100));
         let silence = now.saturating_sub(self.heard);
-        let next = (limit / 8).max(Duration::from_millis(5));
         if silence >= limit {
-            Verdict::Lost(silence)
-        } else if silence >= limit / 4 {
-            Verdict::Probe(next.min(limit - silence))
-        } else {
-            Verdict::Wait(next)
+            return Verdict::Lost(silence);
         }
+        let next = (limit / 8).max(Duration::from_millis(5)).min(limit - silence);
+        self.due = now + next;
+        if silence >= limit / 4 { Verdict::Probe(next) } else { Verdict::Wait(next) }
     }
 }
 
@@ -99,6 +102,18 @@ mod tests {
     fn a_long_way_is_given_more_time() {
         let (lost, _) = run(ms(400), ms(600), ms(60_000), |_| 0);
         assert!(lost.is_some_and(|at| (ms(1900)..=ms(2100)).contains(&at)), "{lost:?}");
+    }
+
+    #[test]
+    fn a_process_that_slept_does_not_blame_the_link() {
+        let mut watch = Watch::new(ms(400), ms(0), 0);
+        assert_eq!(watch.look(ms(0), 0, ms(1)), Verdict::Wait(ms(50)));
+        assert_eq!(watch.look(ms(5000), 0, ms(1)), Verdict::Wait(ms(50)));
+        let mut now = ms(5050);
+        while let Verdict::Wait(next) | Verdict::Probe(next) = watch.look(now, 0, ms(1)) {
+            now += next;
+        }
+        assert_eq!(now, ms(5350), "it is lost all the same after the rest of the limit");
     }
 
     #[test]

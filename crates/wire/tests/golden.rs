@@ -1,6 +1,8 @@
 //! The bytes of version 1. Edges and clouds are upgraded apart: a change here breaks the
 //! ones that are out there, and needs another ALPN instead.
 
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
 use bytes::Bytes;
 use kerf_tensor::{NamedTensor, Tensor};
 use kerf_wire::{

@@ -1,5 +1,7 @@
 //! Frames from someone who means harm: an error each, and no memory for what only they claim.
 
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
 use bincode::Encode;
 use bytes::Bytes;
 use kerf_wire::{DecodeError, Decoder, Limits, Reason, Request, Response};

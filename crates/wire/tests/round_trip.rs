@@ -1,5 +1,7 @@
 //! What goes in comes out, in whatever pieces it travels.
 
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
 use bytes::Bytes;
 use kerf_tensor::{DType, NamedTensor, Tensor};
 use kerf_wire::{
