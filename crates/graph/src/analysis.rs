@@ -15,7 +15,12 @@ pub struct Bindings {
 impl Bindings {
     /// Every symbol is 1.
     pub fn ones() -> Self {
-        Self { sizes: BTreeMap::new(), others: Some(1) }
+        Self::all(1)
+    }
+
+    /// Every symbol is `size`.
+    pub fn all(size: usize) -> Self {
+        Self { sizes: BTreeMap::new(), others: Some(size) }
     }
 
     /// As before, and `symbol` is `size`.

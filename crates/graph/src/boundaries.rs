@@ -19,7 +19,7 @@
 mod choose;
 mod stored;
 
-use crate::analysis::Bindings;
+use crate::analysis::{Analysis, Bindings};
 use crate::flow::Span;
 use crate::model::{Model, facts_bytes};
 use choose::Candidate;
@@ -52,24 +52,17 @@ pub struct Boundary {
 /// and never more than [`MAX_BOUNDARIES`].
 pub fn boundaries(model: &Model, max: usize) -> Vec<Boundary> {
     let analysis = model.analyse(&Bindings::ones());
+    let weighed = weighed(model);
     let total = model.nodes().len();
-    let mut macs = Vec::with_capacity(total + 1);
-    macs.push(0u64);
-    for (node, active) in model.flow().active.iter().enumerate() {
-        let own = if *active { analysis.cost(node).macs } else { 0 };
-        macs.push(macs[node].saturating_add(own));
-    }
-    let size_of = |tensors: &[TensorSpec]| {
-        tensors.iter().try_fold(0u64, |sum, spec| sum.checked_add(analysis.bytes(&spec.name)?))
-    };
+    let macs = macs_before(model, &weighed);
     let end = |nodes: usize, tensors: &[TensorSpec]| Candidate {
         nodes,
         work: 0.0,
-        bytes: size_of(tensors),
+        bytes: bytes_of(tensors, &weighed),
         tensors: tensors.len(),
     };
     let mut all = vec![end(0, model.inputs())];
-    all.extend(candidates(model, &facts_bytes(model.flow(), analysis.facts())));
+    all.extend(candidates(model, &facts_bytes(model.flow(), weighed.facts())));
     all.push(end(total, model.outputs()));
     for candidate in &mut all {
         candidate.work = if macs[total] > 0 {
@@ -80,16 +73,49 @@ pub fn boundaries(model: &Model, max: usize) -> Vec<Boundary> {
     }
 
     let kept = choose::choose(&all, &exits(model), max.clamp(2, MAX_BOUNDARIES));
+    let macs = macs_before(model, &analysis);
     let boundary = |candidate: &Candidate| {
+        let tensors = model.live(candidate.nodes).ok()?;
         Some(Boundary {
             nodes: candidate.nodes,
-            tensors: model.live(candidate.nodes).ok()?,
-            bytes: candidate.bytes,
+            bytes: bytes_of(&tensors, &analysis),
+            tensors,
             macs_before: macs[candidate.nodes],
             after: candidate.nodes.checked_sub(1).map(|last| model.nodes()[last].name.clone()),
         })
     };
     kept.iter().filter_map(boundary).collect()
+}
+
+/// The model at the first size of its symbols at which all shapes are known, to weigh candidates
+/// by: an audio model's window does not fit into one sample.
+fn weighed(model: &Model) -> Analysis {
+    let mut best = model.analyse(&Bindings::ones());
+    for size in [16, 256, 4096] {
+        if best.unknown().is_empty() || model.symbols().is_empty() {
+            break;
+        }
+        let other = model.analyse(&Bindings::all(size));
+        if other.unknown().len() < best.unknown().len() {
+            best = other;
+        }
+    }
+    best
+}
+
+/// MACs of active nodes by prefix.
+fn macs_before(model: &Model, analysis: &Analysis) -> Vec<u64> {
+    let mut macs = Vec::with_capacity(model.nodes().len() + 1);
+    macs.push(0u64);
+    for (node, active) in model.flow().active.iter().enumerate() {
+        let own = if *active { analysis.cost(node).macs } else { 0 };
+        macs.push(macs[node].saturating_add(own));
+    }
+    macs
+}
+
+fn bytes_of(tensors: &[TensorSpec], analysis: &Analysis) -> Option<u64> {
+    tensors.iter().try_fold(0u64, |sum, spec| sum.checked_add(analysis.bytes(&spec.name)?))
 }
 
 /// Every prefix at which a model can be cut, ends aside. One sweep: a value is counted in when
@@ -130,6 +156,7 @@ struct Live {
     bytes: i128,
     tensors: i64,
     unsized_: i64,
+    /// Values without a type or a rank. No valid ONNX model has such inputs.
     untyped: i64,
 }
 
@@ -141,7 +168,7 @@ impl Live {
             None => self.unsized_ += sign,
         }
         let name = &model.flow().values[span.value].name;
-        if model.facts().get(name).is_none_or(|fact| fact.dtype.is_none()) {
+        if model.facts().get(name).is_none_or(|fact| fact.dtype.is_none() || fact.shape.is_none()) {
             self.untyped += sign;
         }
     }

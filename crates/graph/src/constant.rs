@@ -51,16 +51,6 @@ pub(crate) fn normalise(proto: TensorProto, external: &dyn ExternalData) -> Resu
     Ok(plain)
 }
 
-/// The value of a tensor in the one form; `None` for anything else.
-pub(crate) fn to_tensor(proto: &TensorProto) -> Option<Tensor> {
-    let dtype = DType::from_onnx_code(proto.data_type())?;
-    let shape = proto.dims.iter().map(|dim| usize::try_from(*dim).ok()).collect::<Option<Vec<_>>>()?;
-    match dtype {
-        DType::String => Tensor::from_strings(&shape, &proto.string_data).ok(),
-        _ => Tensor::new(dtype, shape, proto.raw_data.clone()?).ok(),
-    }
-}
-
 /// A value as the initializer `name`; `None` for strings.
 pub(crate) fn from_tensor(name: &str, tensor: &Tensor) -> Option<TensorProto> {
     tensor.dtype().size()?;
@@ -202,7 +192,6 @@ mod tests {
         ] {
             let plain = normalise(tensor.clone(), &NoExternalData).unwrap();
             assert_eq!(plain.raw_data.as_deref(), Some(wanted), "{tensor:?}");
-            assert!(to_tensor(&plain).is_some());
         }
     }
 

@@ -45,8 +45,8 @@ pub(crate) enum Role {
     Initializer,
     /// Made by nodes that read constants only.
     Folded,
-    /// Made from what flows, but the same for every request of every size: such as the length of
-    /// a dimension that is fixed.
+    /// The same for every request of every size, such as the length of a fixed dimension, and
+    /// found by inference: a part that needs it holds it as a weight.
     Known,
 }
 
@@ -85,10 +85,10 @@ impl Flow {
                 flow.values[*id].readers.push(index);
             }
             let writes = node.writes().map(|name| {
-                let role = if is_folded {
-                    Role::Folded
-                } else if is_known(node, facts) && !outputs.contains(name) {
+                let role = if is_known(node, facts) && !outputs.contains(name) {
                     Role::Known
+                } else if is_folded {
+                    Role::Folded
                 } else {
                     Role::Flowing
                 };

@@ -33,3 +33,6 @@ pub use load::{ExternalData, Fault, LoadError, NoExternalData, Problem};
 pub use model::Model;
 pub use node::Node;
 pub use segment::Segment;
+
+#[cfg(test)]
+mod tests;

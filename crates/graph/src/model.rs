@@ -31,12 +31,14 @@ impl Model {
     /// `is_scheduled`: the nodes stand in the order that an earlier load found.
     pub(crate) fn from_draft(mut parts: DraftParts, is_scheduled: bool) -> Result<Self, LoadError> {
         let symbols = symbols(&parts.inputs);
-        let facts = facts(&parts, &symbols, &Bindings::default());
+        let mut facts = facts(&parts, &symbols, &Bindings::default());
         let mut flow = Flow::new(&parts, &facts);
         if !is_scheduled {
             let sizes = facts_bytes(&flow, &self::facts(&parts, &symbols, &Bindings::ones()));
             if let Some(order) = schedule::better(&flow, &sizes) {
                 permute(&mut parts.nodes, &order);
+                // Inference names unknown sizes after the first value that has them.
+                facts = self::facts(&parts, &symbols, &Bindings::default());
                 flow = Flow::new(&parts, &facts);
             }
         }

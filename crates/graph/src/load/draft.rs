@@ -1,5 +1,5 @@
 use super::problem::Problems;
-use super::types::declared;
+use super::types::{declared, is_identifier};
 use super::{ExternalData, Fault, subgraphs};
 use crate::analysis::{Fact, Facts};
 use crate::constant::normalise;
@@ -132,7 +132,7 @@ impl Draft {
             }
             match declared(info) {
                 Ok((Some(dtype), dims)) => {
-                    let shape = dims.map(|dims| with_symbols(dims, |axis| format!("{name}_dim_{axis}")));
+                    let shape = dims.map(|dims| with_symbols(dims, |axis| invented_symbol(&name, axis)));
                     self.parts.inputs.push(TensorSpec { name, dtype, shape });
                 }
                 Ok((None, _)) => problems.add(None, Fault::Untyped { value: name, role: "input" }),
@@ -188,7 +188,12 @@ impl Draft {
             match declared(info) {
                 Ok((dtype, dims)) => {
                     let name = info.name();
-                    let shape = dims.map(|dims| with_symbols(dims, |axis| format!("{name}.{axis}")));
+                    // A symbol that is no plain name is not written either, so it must not be
+                    // kept: the model that is read back is to be the same.
+                    let is_plain = |dim: &Dim| !matches!(dim, Dim::Symbol(name) if !is_identifier(name));
+                    let plain =
+                        |dims: Vec<Option<Dim>>| dims.into_iter().map(|dim| dim.filter(is_plain)).collect();
+                    let shape = dims.map(|dims| with_symbols(plain(dims), |axis| format!("{name}.{axis}")));
                     let fact = Fact { dtype, shape, ..Fact::default() };
                     self.parts.declared.insert(name.to_owned(), fact);
                 }
@@ -242,6 +247,13 @@ impl Draft {
 
 fn with_symbols(dims: Vec<Option<Dim>>, name: impl Fn(usize) -> String) -> Vec<Dim> {
     dims.into_iter().enumerate().map(|(axis, dim)| dim.unwrap_or_else(|| Dim::Symbol(name(axis)))).collect()
+}
+
+/// A name for the size of an input's dimension that the file does not name, fit for every engine.
+fn invented_symbol(input: &str, axis: usize) -> String {
+    let plain = input.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect::<String>();
+    let start = if plain.starts_with(|c: char| c.is_ascii_digit()) { "_" } else { "" };
+    format!("{start}{plain}_dim_{axis}")
 }
 
 /// A name like `wish` that nothing else has. `invented` keeps how far each wish has got, so

@@ -149,6 +149,7 @@ impl Inliner<'_> {
             }
             if !same {
                 let function = function.name().to_owned();
+                let domain = if domain.is_empty() { "ai.onnx".to_owned() } else { domain };
                 let fault = Fault::FunctionOpset { function, domain, function_opset: version, opset };
                 self.problems.add(call.name.as_deref(), fault);
             }

@@ -92,7 +92,7 @@ fn topological(nodes: &[Node], producers: &HashMap<&str, usize>, problems: &mut 
     order
 }
 
-/// Nodes of one cycle among those not done, each feeding the next.
+/// Nodes of one cycle among those not done, each feeding the next, from the first in the file.
 fn cycle(sources: &[Vec<usize>], done: &[bool]) -> Option<Vec<usize>> {
     let mut at = done.iter().position(|done| !done)?;
     let mut seen = HashSet::new();
@@ -105,5 +105,7 @@ fn cycle(sources: &[Vec<usize>], done: &[bool]) -> Option<Vec<usize>> {
     let start = path.iter().position(|index| *index == at)?;
     let mut cycle = path.split_off(start);
     cycle.reverse();
+    let first = cycle.iter().enumerate().min_by_key(|(_, node)| **node).map_or(0, |(at, _)| at);
+    cycle.rotate_left(first);
     Some(cycle)
 }

@@ -41,13 +41,20 @@ fn dim(dim: &Dimension) -> Option<Dim> {
     }
 }
 
+/// Whether a symbol is a plain name. Files also hold expressions, and inference makes symbols out
+/// of value names; engines that parse symbols stumble over both.
+pub(crate) fn is_identifier(symbol: &str) -> bool {
+    symbol.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+        && symbol.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+}
+
 /// The declaration of a value, as a graph's input or output.
 pub(crate) fn tensor_type(spec: &TensorSpec) -> ValueInfoProto {
     let dim = |dim: &Dim| Dimension {
-        value: Some(match dim {
-            Dim::Fixed(size) => DimValue::DimValue(*size as i64),
-            Dim::Symbol(name) => DimValue::DimParam(name.clone()),
-        }),
+        value: match dim {
+            Dim::Fixed(size) => Some(DimValue::DimValue(*size as i64)),
+            Dim::Symbol(name) => is_identifier(name).then(|| DimValue::DimParam(name.clone())),
+        },
         ..Dimension::default()
     };
     let shape = spec.shape.as_ref().map(|dims| TensorShapeProto { dim: dims.iter().map(dim).collect() });
