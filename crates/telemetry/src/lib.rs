@@ -1,1 +1,11 @@
-//! Logs, metrics and the admin listener
+//! What a node tells the people who run it: logs, metrics, and a page that says how it is.
+//!
+//! Subsystems own their metrics and register them; this crate carries them out. The
+//! [`Admin`] listener has no access control, so it binds to loopback unless told otherwise.
+
+mod admin;
+mod logs;
+
+pub use admin::{Admin, AdminError, Section, Status, StatusPage};
+pub use kerf_settings::LogFormat;
+pub use logs::{LogError, init_logs};

@@ -191,8 +191,8 @@ pub(super) fn take_bool(
 
 /// Enough of a client's text to recognise it, on one line.
 pub(super) fn shown(text: &str) -> String {
-    let short: String = text.chars().take(80).flat_map(char::escape_debug).collect();
-    if text.chars().nth(80).is_some() { format!("{short}…") } else { short }
+    let short: String = text.chars().take(160).flat_map(char::escape_debug).collect();
+    if text.chars().nth(160).is_some() { format!("{short}…") } else { short }
 }
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Few<T> {
