@@ -26,6 +26,7 @@ mod shape;
 mod signal;
 mod size;
 mod slice;
+mod symbols;
 mod values;
 
 #[cfg(test)]
@@ -36,8 +37,9 @@ use crate::node::Node;
 use info::{Info, Item, Shape};
 use kerf_tensor::{DType, Dim};
 pub(crate) use matmul::Equation;
-use size::{Size, Symbols};
+use size::Size;
 use std::collections::{BTreeMap, HashMap};
+use symbols::Symbols;
 
 /// Newest version of the default domain that the rules were written for.
 const NEWEST_OPSET: i64 = 26;
@@ -81,7 +83,7 @@ pub(crate) fn macs_of_bodies(node: &Node, facts: &Facts, opsets: &BTreeMap<Strin
     let reads = node.reads().filter_map(|name| Some((name, facts.get(name)?)));
     for (name, fact) in reads {
         let info = run.import(fact, &Bindings::default());
-        let value = fact.value.as_ref().and_then(|value| Info::of_constant(value));
+        let value = fact.value.as_ref().and_then(Info::of_constant);
         scope.infos.insert(name.to_owned(), value.unwrap_or(info));
     }
     run.visit(node, &scope, &|_, _| None);

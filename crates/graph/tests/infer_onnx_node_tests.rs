@@ -1,8 +1,8 @@
 //! Inference against the tests that define ONNX's operators: wherever a type or a dimension is
 //! inferred, it is the one of the reference implementation's result.
 //!
-//! `KERF_ONNX_NODE_TESTS` names the folder `onnx/backend/test/data/node`, which wheels of `onnx`
-//! up to 1.18 hold, and which `python -m onnx.backend.test.cmd_tools generate-data` makes.
+//! `KERF_ONNX_NODE_TESTS` names a folder of such tests: `onnx/backend/test/data/node` of a wheel of
+//! `onnx` that holds them, as 1.17 does, or what `onnx.backend.test.case.node` of a newer one makes.
 
 use bytes::Bytes;
 use kerf_graph::{Bindings, Model, NoExternalData};
@@ -83,11 +83,15 @@ struct Tally {
 fn inferred_facts_are_those_of_the_results() {
     let Some(folder) = std::env::var_os("KERF_ONNX_NODE_TESTS") else {
         let required = std::env::var("KERF_REQUIRE").unwrap_or_default();
-        assert!(!required.split(',').any(|name| name == "onnx-node-tests"), "KERF_ONNX_NODE_TESTS is not set");
+        assert!(
+            !required.split(',').any(|name| name == "onnx-node-tests"),
+            "KERF_ONNX_NODE_TESTS is not set"
+        );
         eprintln!("skipped: KERF_ONNX_NODE_TESTS is not set");
         return;
     };
-    let mut cases: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut cases: Vec<PathBuf> =
+        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     cases.sort();
     for (title, with_inputs) in [("inputs unknown", false), ("small inputs known", true)] {
         let mut tally = Tally::default();
@@ -95,7 +99,10 @@ fn inferred_facts_are_those_of_the_results() {
             check(case, with_inputs, &mut tally);
         }
         let Tally { refused, outputs, full, wrong, open } = tally;
-        println!("{title}: of {} models {refused} refused; of {outputs} outputs {full} fully inferred", cases.len());
+        println!(
+            "{title}: of {} models {refused} refused; of {outputs} outputs {full} fully inferred",
+            cases.len()
+        );
         println!("  open: {open:?}");
         assert!(wrong.is_empty(), "{}", wrong.join("\n"));
         assert!(outputs > 0, "no model in the folder");
@@ -134,7 +141,9 @@ fn check(case: &Path, with_inputs: bool, tally: &mut Tally) {
         tally.outputs += 1;
         match analysis.spec(&copy(&result)).map_or(Agreement::Open, |spec| agreement(&spec, &result)) {
             Agreement::Full => tally.full += 1,
-            Agreement::Wrong(spec) => tally.wrong.push(format!("{}: {spec}, really {result:?}", case.display())),
+            Agreement::Wrong(spec) => {
+                tally.wrong.push(format!("{}: {spec}, really {result:?}", case.display()))
+            }
             Agreement::Open => {
                 let op = model.nodes().iter().rev().find(|node| node.op != "Identity");
                 *tally.open.entry(op.map_or("Identity".into(), |node| node.op.clone())).or_default() += 1;
@@ -157,7 +166,8 @@ enum Agreement {
 fn agreement(spec: &TensorSpec, result: &Header) -> Agreement {
     let (Some(shape), dims) = (&spec.shape, &result.dims) else { return Agreement::Open };
     // Some versions of the tests hold bf16 as u16.
-    let is_type = spec.dtype.onnx_code() == result.data_type || (spec.dtype, result.data_type) == (DType::Bf16, 4);
+    let is_type =
+        spec.dtype.onnx_code() == result.data_type || (spec.dtype, result.data_type) == (DType::Bf16, 4);
     let fits = |(dim, size): (&Dim, &i64)| match dim {
         Dim::Fixed(fixed) => *fixed as i64 == *size,
         Dim::Symbol(_) => true,

@@ -102,7 +102,9 @@ fn broadcast(call: &mut Call<'_>, dtype: Option<DType>) -> Info {
     let Some(inputs) = every_input(call, 0) else { return Info::new(dtype, None) };
     let shapes: Option<Vec<_>> = inputs.iter().map(|info| info.shape.as_deref()).collect();
     let info = Info::new(dtype, shapes.and_then(|shapes| call.run.broadcast(&shapes)));
-    let (Some(shape), Some(operand)) = (info.fixed(), inputs.first().and_then(|input| input.dtype)) else { return info };
+    let (Some(shape), Some(operand)) = (info.fixed(), inputs.first().and_then(|input| input.dtype)) else {
+        return info;
+    };
     let (symbols, op) = (&mut call.run.symbols, &call.node.op);
     let value = values::elementwise(&shape, &inputs, |items| {
         let mut rest = items.iter().skip(1);

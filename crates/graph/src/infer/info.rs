@@ -1,6 +1,7 @@
 //! What is known of one value while inference runs.
 
-use super::size::{Size, Symbols};
+use super::size::Size;
+use super::symbols::Symbols;
 use crate::analysis::Fact;
 use crate::onnx::TensorProto;
 use kerf_tensor::{DType, Dim, Tensor};
@@ -10,6 +11,9 @@ pub(super) type Shape = Vec<Size>;
 
 /// Values of more elements are data, not shape plumbing.
 pub(super) const MAX_ELEMENTS: usize = 1024;
+
+/// Of floats, only scales and scalars serve shapes; the parameters of normalisations do not.
+const MAX_FLOATS: usize = 16;
 
 /// No operator of a real model comes near; a shape of higher rank is unknown.
 pub(super) const MAX_RANK: usize = 64;
@@ -48,7 +52,7 @@ impl Info {
     pub(super) fn with_value(mut self, value: Option<Vec<Item>>) -> Self {
         let Some(dtype) = self.dtype else { return self };
         self.value = value
-            .filter(|items| items.len() <= MAX_ELEMENTS && self.elements() == Some(items.len()))
+            .filter(|items| items.len() <= limit(dtype) && self.elements() == Some(items.len()))
             .map(|items| items.into_iter().map(|item| item.stored_as(dtype)).collect());
         self
     }
@@ -110,13 +114,9 @@ impl Info {
     pub(super) fn of_tensor(tensor: &TensorProto) -> Self {
         let dtype = tensor.data_type.and_then(DType::from_onnx_code);
         let info = Self::new(dtype, Some(tensor.dims.iter().map(|dim| Size::Known(*dim)).collect()));
-        match info.elements() {
-            Some(elements) if elements <= MAX_ELEMENTS => {
-                let items = dtype.and_then(|dtype| items(tensor, dtype));
-                info.with_value(items)
-            }
-            _ => info,
-        }
+        let dtype = dtype.filter(|dtype| info.elements().is_some_and(|elements| elements <= limit(*dtype)));
+        let items = dtype.and_then(|dtype| items(tensor, dtype));
+        info.with_value(items)
     }
 
     /// The inverse of [`Info::to_fact`] for a constant.
@@ -229,6 +229,11 @@ impl Item {
             _ => Self::Unknown,
         }
     }
+}
+
+/// Elements beyond which a value is data.
+fn limit(dtype: DType) -> usize {
+    if dtype.is_float() { MAX_FLOATS } else { MAX_ELEMENTS }
 }
 
 /// The elements of a tensor message, from whichever field holds them.

@@ -15,9 +15,8 @@ pub(super) fn rule(op: &str) -> Option<Rule> {
         "Einsum" => einsum,
         "Det" => det,
         "Attention" => attention,
-        "LinearAttention" => linear_attention,
         "RotaryEmbedding" => rotary_embedding,
-        "SwiGLU" => swiglu,
+        "LinearAttention" | "SwiGLU" => typed_like_input,
         _ => return None,
     })
 }
@@ -219,14 +218,10 @@ fn attention_shapes(call: &mut Call<'_>) -> Option<[Shape; 4]> {
     ])
 }
 
-fn linear_attention(call: &mut Call<'_>) -> Vec<Info> {
-    vec![Info::new(call.dtype(0), None)]
-}
-
 fn rotary_embedding(call: &mut Call<'_>) -> Vec<Info> {
     one(call.dtype(0), call.shape(0).map(<[_]>::to_vec))
 }
 
-fn swiglu(call: &mut Call<'_>) -> Vec<Info> {
-    vec![Info::new(call.dtype(0), None)]
+fn typed_like_input(call: &mut Call<'_>) -> Vec<Info> {
+    one(call.dtype(0), None)
 }

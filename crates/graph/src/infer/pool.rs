@@ -1,7 +1,8 @@
 //! Pooling, and the arithmetic of sliding windows that convolutions share.
 
 use super::info::{Info, Shape};
-use super::size::{Size, Symbols};
+use super::size::Size;
+use super::symbols::Symbols;
 use super::{Call, Rule, one};
 use kerf_tensor::DType;
 

@@ -125,7 +125,7 @@ fn affine_grid(call: &mut Call<'_>) -> Vec<Info> {
         let sizes = sizes?;
         let [batch, _, space @ ..] = sizes.as_slice() else { return None };
         let coordinates = Size::Known(space.len() as i64);
-        Some([&[batch.clone()], space, &[coordinates]].concat())
+        Some([std::slice::from_ref(batch), space, &[coordinates]].concat())
     });
     one(dtype, shape)
 }

@@ -1,7 +1,8 @@
 //! Operators that cut a range out of axes, or add a margin to them.
 
 use super::info::{Info, Item, Shape};
-use super::size::{Size, Symbols};
+use super::size::Size;
+use super::symbols::Symbols;
 use super::values::{Grid, each_index};
 use super::{Call, Rule, axis, one};
 

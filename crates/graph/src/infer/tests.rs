@@ -79,7 +79,8 @@ impl Graph {
         let facts = self.facts(opset, &Bindings::default());
         let fact = &facts[value];
         let dtype = fact.dtype.map_or("?".into(), |dtype| dtype.to_string());
-        let dims = fact.shape.as_ref().map(|dims| dims.iter().map(Dim::to_string).collect::<Vec<_>>().join(", "));
+        let dims =
+            fact.shape.as_ref().map(|dims| dims.iter().map(Dim::to_string).collect::<Vec<_>>().join(", "));
         format!("{dtype}[{}]", dims.unwrap_or("?".into()))
     }
 }

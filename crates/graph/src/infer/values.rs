@@ -1,7 +1,8 @@
 //! Elements of small values: what operators compute on them, symbolically where sizes are symbols.
 
 use super::info::{Info, Item, MAX_ELEMENTS};
-use super::size::{Size, Symbols};
+use super::size::Size;
+use super::symbols::Symbols;
 use kerf_tensor::DType;
 
 /// A value of known shape, with its elements in row-major order.

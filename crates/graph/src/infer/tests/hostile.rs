@@ -31,15 +31,28 @@ fn number() -> impl Strategy<Value = i64> {
 
 fn attribute() -> impl Strategy<Value = AttributeProto> {
     let name = prop::sample::select(ATTRIBUTES.split_whitespace().collect::<Vec<_>>());
-    let texts = ["SAME_UPPER", "VALID", "ij,jk", "...a,a->...", "->", "a,,b->c", "none", "bidirectional", "not_larger"];
-    (name, 0..6, number(), prop::collection::vec(number(), 0..6), prop::sample::select(texts.to_vec())).prop_map(
-        |(name, kind, int, ints, text)| {
+    let texts = [
+        "SAME_UPPER",
+        "VALID",
+        "ij,jk",
+        "...a,a->...",
+        "->",
+        "a,,b->c",
+        "none",
+        "bidirectional",
+        "not_larger",
+    ];
+    (name, 0..6, number(), prop::collection::vec(number(), 0..6), prop::sample::select(texts.to_vec()))
+        .prop_map(|(name, kind, int, ints, text)| {
             let mut attribute = AttributeProto { name: Some(name.into()), ..Default::default() };
             match kind {
                 0 => attribute.i = Some(int),
                 1 => attribute.ints = ints,
                 2 => attribute.s = Some(text.as_bytes().to_vec().into()),
-                3 => (attribute.f, attribute.floats) = (Some(int as f32), ints.iter().map(|int| *int as f32).collect()),
+                3 => {
+                    (attribute.f, attribute.floats) =
+                        (Some(int as f32), ints.iter().map(|int| *int as f32).collect())
+                }
                 4 => attribute.t = Some(tensor(&ints, int)),
                 _ => {
                     let node = NodeProto {
@@ -48,7 +61,10 @@ fn attribute() -> impl Strategy<Value = AttributeProto> {
                         output: vec!["o".into()],
                         ..Default::default()
                     };
-                    let named = |name: &str| crate::onnx::ValueInfoProto { name: Some(name.into()), ..Default::default() };
+                    let named = |name: &str| crate::onnx::ValueInfoProto {
+                        name: Some(name.into()),
+                        ..Default::default()
+                    };
                     attribute.g = Some(GraphProto {
                         node: vec![node],
                         input: vec![named("i"), named("j")],
@@ -58,8 +74,7 @@ fn attribute() -> impl Strategy<Value = AttributeProto> {
                 }
             }
             attribute
-        },
-    )
+        })
 }
 
 /// A tensor whose data, type and dimensions need not agree.
@@ -81,8 +96,11 @@ fn spec(name: usize) -> impl Strategy<Value = TensorSpec> {
         1 => prop::sample::select(vec![usize::MAX, usize::MAX / 2, 1 << 40, 1 << 62]).prop_map(Dim::Fixed),
     ];
     let shape = prop::option::weighted(0.9, prop::collection::vec(sizes, 0..5));
-    (prop::sample::select(DType::ALL.to_vec()), shape)
-        .prop_map(move |(dtype, shape)| TensorSpec { name: format!("v{name}"), dtype, shape })
+    (prop::sample::select(DType::ALL.to_vec()), shape).prop_map(move |(dtype, shape)| TensorSpec {
+        name: format!("v{name}"),
+        dtype,
+        shape,
+    })
 }
 
 fn node(index: usize) -> impl Strategy<Value = Node> {
@@ -100,7 +118,11 @@ fn node(index: usize) -> impl Strategy<Value = Node> {
             domain: String::new(),
             inputs,
             outputs: (0..outputs)
-                .map(|output| if output == 0 { format!("v{}", index + 3) } else { format!("v{index}.{output}") })
+                .map(
+                    |output| {
+                        if output == 0 { format!("v{}", index + 3) } else { format!("v{index}.{output}") }
+                    },
+                )
                 .collect(),
             captures: vec!["v0".into(), "v1".into()],
             attributes,
@@ -146,7 +168,11 @@ proptest! {
 #[test]
 fn nested_loops_end() {
     let mut body = GraphProto {
-        node: vec![NodeProto { op_type: Some("Relu".into()), output: vec!["o".into()], ..Default::default() }],
+        node: vec![NodeProto {
+            op_type: Some("Relu".into()),
+            output: vec!["o".into()],
+            ..Default::default()
+        }],
         ..Default::default()
     };
     // The decoder refuses deeper ones.
@@ -160,7 +186,8 @@ fn nested_loops_end() {
         };
         body = GraphProto { node: vec![node], ..Default::default() };
     }
-    let graph = Graph::default().input("x", DType::F32, "N").node("y = Loop - - x", vec![graph("body", body)]);
+    let graph =
+        Graph::default().input("x", DType::F32, "N").node("y = Loop - - x", vec![graph("body", body)]);
     assert_eq!(graph.show(13, "y"), "f32[?]");
 }
 

@@ -53,7 +53,11 @@ fn operators() {
         (vector().node("y = Transpose x", vec![]), 13, "f32[8, N]"),
         (vector().node("y = Unsqueeze x", vec![ints("axes", &[0, -1])]), 11, "f32[1, N, 8, 1]"),
         (vector().ints("a", &[1]).node("y = Unsqueeze x a", vec![]), 13, "f32[N, 1, 8]"),
-        (Graph::default().input("x", F32, "1 N 1").ints("a", &[0]).node("y = Squeeze x a", vec![]), 13, "f32[N, 1]"),
+        (
+            Graph::default().input("x", F32, "1 N 1").ints("a", &[0]).node("y = Squeeze x a", vec![]),
+            13,
+            "f32[N, 1]",
+        ),
         (Graph::default().input("x", F32, "1 N 1").node("y = Squeeze x", vec![]), 13, "f32[?]"),
         (vector().node("y, z = Split x", vec![int("axis", 1)]), 13, "f32[N, 4]"),
         (vector().ints("s", &[3, 5]).node("z, y = Split x s", vec![int("axis", 1)]), 13, "f32[N, 5]"),
@@ -61,7 +65,11 @@ fn operators() {
         (vector().node("y = Concat x x", vec![int("axis", 1)]), 13, "f32[N, 16]"),
         (vector().ints("r", &[2, 3]).node("y = Tile x r", vec![]), 13, "f32[y.0, 24]"),
         (vector().node("y = Pad x", vec![ints("pads", &[0, 1, 0, 2])]), 7, "f32[N, 11]"),
-        (vector().node("y = Slice x", vec![ints("starts", &[1]), ints("ends", &[-1]), ints("axes", &[1])]), 7, "f32[N, 6]"),
+        (
+            vector().node("y = Slice x", vec![ints("starts", &[1]), ints("ends", &[-1]), ints("axes", &[1])]),
+            7,
+            "f32[N, 6]",
+        ),
         (vector().input("i", I64, "4 2").node("y = Gather x i", vec![int("axis", 1)]), 13, "f32[N, 4, 2]"),
         (vector().input("i", I64, "5 2").node("y = GatherND x i", vec![]), 13, "f32[5]"),
         (vector().ints("k", &[3]).node("y, i = TopK x k", vec![]), 13, "f32[N, 3]"),
@@ -69,14 +77,25 @@ fn operators() {
         (vector().node("y, s, z = DynamicQuantizeLinear x", vec![]), 13, "u8[N, 8]"),
         (vector().input("z", U8, "").node("y = QuantizeLinear x x z", vec![]), 13, "u8[N, 8]"),
         (vector().node("y = Cast x", vec![int("to", 7)]), 13, "i64[N, 8]"),
-        (image().floats("s", &[1.0, 1.0, 2.0, 1.5]).node("y = Resize x - s", vec![]), 13, "f32[N, 3, y.2, 48]"),
-        (image().ints("s", &[4, 5]).node("y = Resize x - - s", vec![ints("axes", &[2, 3])]), 19, "f32[N, 3, 4, 5]"),
+        (
+            image().floats("s", &[1.0, 1.0, 2.0, 1.5]).node("y = Resize x - s", vec![]),
+            13,
+            "f32[N, 3, y.2, 48]",
+        ),
+        (
+            image().ints("s", &[4, 5]).node("y = Resize x - - s", vec![ints("axes", &[2, 3])]),
+            19,
+            "f32[N, 3, 4, 5]",
+        ),
         (
             Graph::default()
                 .input("x", F32, "T N 8")
                 .input("w", F32, "2 64 8")
                 .input("r", F32, "2 64 16")
-                .node("y, h, c = LSTM x w r", vec![int("hidden_size", 16), text("direction", "bidirectional")]),
+                .node(
+                    "y, h, c = LSTM x w r",
+                    vec![int("hidden_size", 16), text("direction", "bidirectional")],
+                ),
             13,
             "f32[T, 2, N, 16]",
         ),
@@ -174,7 +193,13 @@ fn body(inputs: &[&str], nodes: &[(&str, &[&str], &str)], outputs: &[&str]) -> G
 
 #[test]
 fn branches_give_what_both_give() {
-    let base = || Graph::default().input("x", DType::F32, "N 8").input("z", DType::F32, "N 9").input("c", DType::Bool, "");
+    let base = || {
+        Graph::default().input("x", DType::F32, "N 8").input("z", DType::F32, "N 9").input(
+            "c",
+            DType::Bool,
+            "",
+        )
+    };
     let branch = |name, from| body(&[], &[("Relu", &[from], name)], &[name]);
     let cases = [("x", "x", "f32[N, 8]"), ("x", "z", "f32[N, y.1]"), ("x", "c", "?[?]")];
     for (yes, no, expected) in cases {
@@ -185,7 +210,9 @@ fn branches_give_what_both_give() {
 
 #[test]
 fn loops_keep_what_no_iteration_changes() {
-    let base = || Graph::default().input("x", DType::F32, "N 8").input("m", DType::I64, "").input("c", DType::Bool, "");
+    let base = || {
+        Graph::default().input("x", DType::F32, "N 8").input("m", DType::I64, "").input("c", DType::Bool, "")
+    };
     let cases: [(&str, &[&str], &str, &str); 3] = [
         ("Relu", &["v"], "f32[N, 8]", "f32[s.0, N, 8]"),
         // Grows along its first axis, which `Concat` without an axis attribute cannot: unknown.
