@@ -3,6 +3,7 @@
 mod hostile;
 mod naive;
 mod rules;
+mod work;
 
 use super::infer;
 use crate::analysis::{Bindings, Facts, InferInput};
