@@ -227,7 +227,7 @@ impl serde::de::Error for ReadError {
         };
         let quote = match (wanted, unexpected) {
             (
-                "text",
+                "text" | "a name" | "a path",
                 Unexpected::Unsigned(_) | Unexpected::Signed(_) | Unexpected::Float(_) | Unexpected::Bool(_),
             ) => "; put it in quotes",
             _ => "",
