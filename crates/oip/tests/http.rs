@@ -1,6 +1,6 @@
 //! Statuses, headers and error bodies, over a real socket.
 
-#![allow(missing_docs, reason = "a test")]
+#![allow(missing_docs, clippy::unwrap_used, reason = "a test")]
 
 #[path = "../examples/echo/service.rs"]
 mod service;

@@ -1,6 +1,6 @@
 //! What is formatted parses to the same, whatever the tensors, the encoding and the chunks.
 
-#![allow(missing_docs, reason = "a test")]
+#![allow(missing_docs, clippy::unwrap_used, reason = "a test")]
 
 use bytes::Bytes;
 use kerf_oip::codec::{

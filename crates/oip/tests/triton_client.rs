@@ -3,7 +3,7 @@
 //! The interpreter is `KERF_PYTHON`, else `python3`; without one that has the package the test is
 //! skipped, unless `KERF_REQUIRE` lists `triton`.
 
-#![allow(missing_docs, reason = "a test")]
+#![allow(missing_docs, clippy::unwrap_used, reason = "a test")]
 
 #[path = "../examples/echo/service.rs"]
 mod service;

@@ -1,6 +1,6 @@
 //! The admin listener over a real socket.
 
-#![allow(missing_docs, reason = "a test")]
+#![allow(missing_docs, clippy::unwrap_used, reason = "a test")]
 
 use kerf_telemetry::{Admin, AdminError, Section, Status, StatusPage};
 use prometheus_client::metrics::counter::Counter;

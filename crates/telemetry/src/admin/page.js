@@ -38,10 +38,14 @@ function table({ columns, rows }) {
   const body = make("tbody");
   for (const row of rows) {
     const line = make("tr");
-    columns.forEach((_, i) => line.append(make("td", shown(row[i] ?? null), numeric[i] ? "number" : "")));
+    columns.forEach((column, i) => {
+      const cell = make("td", shown(row[i] ?? null), numeric[i] ? "number" : "");
+      cell.dataset.column = column;
+      line.append(cell);
+    });
     body.append(line);
   }
-  const whole = make("table");
+  const whole = make("table", undefined, columns.length > 3 ? "wide" : "");
   whole.append(make("thead"), body);
   whole.tHead.append(head);
   return whole;
