@@ -2,7 +2,7 @@
 //!
 //! Clients speak it in two encodings: JSON throughout, or a JSON header with raw tensor
 //! bytes behind it (the binary tensor data extension), mixed at will within one request.
-//! [`codec`] is that translation and nothing else: no HTTP, no clock. [`router`] puts it
+//! [`codec`] is that translation and nothing else: no HTTP, no clock. [`router()`] puts it
 //! behind axum and asks an [`InferenceService`] for the answers.
 //!
 //! Sources: the REST API of <https://github.com/kserve/open-inference-protocol>, and
