@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 /// Nodes of a model, sub-graphs included: a few functions that call each other twice describe
 /// more nodes than memory holds.
 const MAX_NODES: usize = 1 << 18;
-/// Bytes of the nodes that inlining writes, for the same reason.
+/// Bytes of the functions that inlining copies, for the same reason.
 const MAX_COPIED: usize = 256 << 20;
 
 /// The graph without calls of model-local functions. Opsets that only functions import are
@@ -108,6 +108,10 @@ impl Inliner<'_> {
             self.problems.add(call.name.as_deref(), Fault::RecursiveFunction { function });
             return Vec::new();
         }
+        self.copied = self.copied.saturating_add(function.encoded_len());
+        if self.is_over() {
+            return Vec::new();
+        }
         self.import(call, function);
         let prefix = match call.name() {
             "" => call.output.iter().find(|name| !name.is_empty()).map_or("call", String::as_str),
@@ -115,14 +119,7 @@ impl Inliner<'_> {
         };
         let mut body = Body { call, function, prefix, values: HashMap::new(), names: &mut self.names };
         body.bind();
-        let mut nodes = Vec::with_capacity(function.node.len());
-        for node in &function.node {
-            self.copied = self.copied.saturating_add(node.encoded_len());
-            if self.copied > MAX_COPIED {
-                return Vec::new();
-            }
-            nodes.push(body.node(node));
-        }
+        let mut nodes = function.node.iter().map(|node| body.node(node)).collect::<Vec<_>>();
         nodes.append(&mut body.passed_through());
         self.calls.push(key);
         let nodes = self.expand(nodes);
@@ -141,7 +138,8 @@ impl Inliner<'_> {
                     || ops::standing(&domain, node.op_type(), opset)
                         == ops::standing(&domain, node.op_type(), version)
             };
-            let mut same = version == opset || function.node.iter().all(is_same);
+            let is_table = ops::versions(&domain).is_some();
+            let mut same = version == opset || is_table && function.node.iter().all(is_same);
             if same && version != opset {
                 for node in &function.node {
                     subgraphs::nodes(&node.attribute, &mut |inner| same &= is_same(inner));
@@ -179,9 +177,10 @@ impl Body<'_> {
 
     /// Identities for outputs of the function that are its inputs.
     fn passed_through(&self) -> Vec<NodeProto> {
+        let inputs = self.function.input.iter().collect::<BTreeSet<_>>();
         let formals = self.function.output.iter().zip(&self.call.output);
         formals
-            .filter(|(formal, actual)| self.function.input.contains(formal) && !actual.is_empty())
+            .filter(|(formal, actual)| inputs.contains(formal) && !actual.is_empty())
             .map(|(formal, actual)| NodeProto {
                 op_type: Some("Identity".into()),
                 input: vec![self.values.get(formal).cloned().unwrap_or_default()],
