@@ -1,12 +1,11 @@
 //! Resize and centre crop, with torchvision's rounding.
 
 use crate::{Filter, Limits, PictureError, Pixels, Resize, Size, Steps};
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize as fir;
 
 pub(crate) fn fit(pixels: Pixels, steps: &Steps, limits: &Limits) -> Result<Pixels, PictureError> {
     let to = steps.resize.map_or(pixels.size, |resize| target(pixels.size, resize));
-    let pixels = if to == pixels.size { pixels } else { resize(&pixels, to, steps, limits)? };
+    let pixels = if to == pixels.size { pixels } else { resize(pixels, to, steps, limits)? };
     Ok(match steps.crop {
         Some(size) if size != pixels.size => crop(&pixels, size, steps.channels.count()),
         Some(_) | None => pixels,
@@ -27,24 +26,67 @@ fn target(size: Size, resize: Resize) -> Size {
     }
 }
 
-fn resize(pixels: &Pixels, to: Size, steps: &Steps, limits: &Limits) -> Result<Pixels, PictureError> {
+/// One axis after the other with rounding to 8 bits between, as Pillow does. The filter works on
+/// 16-bit samples: on 8-bit ones its coefficients are so coarse that one pixel in five would be
+/// off by a level.
+fn resize(pixels: Pixels, to: Size, steps: &Steps, limits: &Limits) -> Result<Pixels, PictureError> {
     let from = pixels.size;
-    if to.pixels() > limits.pixels {
+    let turned = Size { width: to.width, height: from.height };
+    if to.pixels().max(turned.pixels()) > limits.pixels {
         return Err(PictureError::ResizedTooLarge { from, to, limit: limits.pixels });
     }
-    let refused =
-        |reason: &dyn std::fmt::Display| PictureError::Resize { from, to, reason: reason.to_string() };
-    let kind = if steps.channels.count() == 1 { PixelType::U8 } else { PixelType::U8x3 };
-    let filter = match steps.filter {
-        Filter::Bilinear => FilterType::Bilinear,
-        Filter::Bicubic => FilterType::CatmullRom,
-    };
-    let source =
-        ImageRef::new(from.width, from.height, &pixels.data, kind).map_err(|error| refused(&error))?;
-    let mut out = Image::new(to.width, to.height, kind);
-    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter)).use_alpha(false);
-    Resizer::new().resize(&source, &mut out, &options).map_err(|error| refused(&error))?;
-    Ok(Pixels { size: to, data: out.into_vec() })
+    let channels = steps.channels.count();
+    let mut filter = Filtering::new(steps.filter, channels);
+    let refused = |error: fir::ResizeError| PictureError::Resize { from, to, reason: error.to_string() };
+    let mut data = pixels.data;
+    if to.width != from.width {
+        let mut out = Vec::with_capacity(turned.pixels() as usize * channels);
+        // In bands, so that the 16-bit copy of a large picture never exists as a whole.
+        for band in data.chunks(from.width as usize * channels * BAND_ROWS) {
+            let height = (band.len() / (from.width as usize * channels)) as u32;
+            let band_of = |width| Size { width, height };
+            out.extend(filter.apply(band, band_of(from.width), band_of(to.width)).map_err(refused)?);
+        }
+        data = out;
+    }
+    if to.height != from.height {
+        data = filter.apply(&data, turned, to).map_err(refused)?;
+    }
+    Ok(Pixels { size: to, data })
+}
+
+const BAND_ROWS: usize = 64;
+
+struct Filtering {
+    resizer: fir::Resizer,
+    options: fir::ResizeOptions,
+    kind: fir::PixelType,
+}
+
+impl Filtering {
+    fn new(filter: Filter, channels: usize) -> Self {
+        let kernel = match filter {
+            Filter::Bilinear => fir::FilterType::Bilinear,
+            Filter::Bicubic => fir::FilterType::CatmullRom,
+        };
+        let algorithm = fir::ResizeAlg::Convolution(kernel);
+        Self {
+            resizer: fir::Resizer::new(),
+            options: fir::ResizeOptions::new().resize_alg(algorithm).use_alpha(false),
+            kind: if channels == 1 { fir::PixelType::U16 } else { fir::PixelType::U16x3 },
+        }
+    }
+
+    fn apply(&mut self, data: &[u8], from: Size, to: Size) -> Result<Vec<u8>, fir::ResizeError> {
+        let mut wide = fir::images::Image::new(from.width, from.height, self.kind);
+        for (sample, level) in wide.buffer_mut().as_chunks_mut::<2>().0.iter_mut().zip(data) {
+            *sample = (u16::from(*level) << 8).to_ne_bytes();
+        }
+        let mut out = fir::images::Image::new(to.width, to.height, self.kind);
+        self.resizer.resize(&wide, &mut out, &self.options)?;
+        let narrow = |sample: &[u8; 2]| (u16::from_ne_bytes(*sample).saturating_add(128) >> 8) as u8;
+        Ok(out.buffer().as_chunks::<2>().0.iter().map(narrow).collect())
+    }
 }
 
 fn crop(pixels: &Pixels, to: Size, channels: usize) -> Pixels {

@@ -7,8 +7,8 @@
 //! A picture that Pillow's `convert("RGB")` would give a sensible meaning is
 //! accepted; every other one is refused with the reason.
 //!
-//! Resizing and cropping follow Pillow to within one level of 255 on equal
-//! pixels. The JPEG decoder is another one: its inverse DCT and chroma
+//! Resizing and cropping give Pillow's very pixels, but for a rare one that is
+//! a level of 255 off. The JPEG decoder is another one: its inverse DCT and chroma
 //! upsampling round differently from libjpeg-turbo's, by a few levels at
 //! colour edges; `tests/pillow.rs` measures both. As with Pillow's defaults,
 //! an EXIF orientation is not applied and a colour profile is ignored.
