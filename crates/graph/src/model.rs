@@ -157,10 +157,11 @@ fn symbols(inputs: &[TensorSpec]) -> Vec<String> {
 
 fn facts(parts: &DraftParts, symbols: &[String], bindings: &Bindings) -> Facts {
     let mut facts = infer(&infer_input(parts, bindings));
+    let symbols = symbols.iter().map(String::as_str).collect::<BTreeSet<_>>();
     for name in &parts.outputs {
         let fact = facts.entry(name.clone()).or_default();
         if let Some(declared) = parts.declared.get(name) {
-            complete(fact, declared, symbols, bindings);
+            complete(fact, declared, &symbols, bindings);
         }
     }
     facts
@@ -179,7 +180,7 @@ fn infer_input<'a>(parts: &'a DraftParts, bindings: &'a Bindings) -> InferInput<
 
 /// Fills what inference could not tell of an output with what the file says. Where both speak,
 /// inference is right: a model whose batch was made symbolic later often still declares 1.
-fn complete(fact: &mut Fact, declared: &Fact, symbols: &[String], bindings: &Bindings) {
+fn complete(fact: &mut Fact, declared: &Fact, symbols: &BTreeSet<&str>, bindings: &Bindings) {
     fact.dtype = fact.dtype.or(declared.dtype);
     let Some(said) = &declared.shape else { return };
     let said = said.iter().map(|dim| bindings.bind(dim)).collect::<Vec<_>>();
@@ -189,7 +190,7 @@ fn complete(fact: &mut Fact, declared: &Fact, symbols: &[String], bindings: &Bin
     };
     if dims.len() == said.len() {
         for (dim, said) in dims.iter_mut().zip(said) {
-            if matches!(dim, Dim::Symbol(name) if !symbols.contains(name)) {
+            if matches!(dim, Dim::Symbol(name) if !symbols.contains(name.as_str())) {
                 *dim = said;
             }
         }

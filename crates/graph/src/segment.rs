@@ -40,11 +40,9 @@ pub(crate) fn cut(
     };
     let mut outputs =
         ends.1.tensors.iter().filter(|spec| is_made_here(&spec.name)).cloned().collect::<Vec<_>>();
-    for output in model.outputs().iter().filter(|output| is_made_here(&output.name)) {
-        if !outputs.iter().any(|known| known.name == output.name) {
-            outputs.push(output.clone());
-        }
-    }
+    let listed = outputs.iter().map(|output| output.name.clone()).collect::<BTreeSet<_>>();
+    let further = model.outputs().iter().filter(|output| !listed.contains(&output.name));
+    outputs.extend(further.filter(|output| is_made_here(&output.name)).cloned());
     outputs.iter().for_each(|output| excerpt.need(&output.name));
     let inputs = ends.0.tensors.iter().filter(|spec| excerpt.inputs.contains(spec.name.as_str()));
     let inputs = inputs.cloned().collect::<Vec<_>>();

@@ -32,9 +32,11 @@ pub(super) fn choose(all: &[Candidate], exits: &[usize], max: usize) -> Vec<Cand
     for corner in hull(&distinct, room - room / 3) {
         room -= usize::from(!std::mem::replace(&mut kept[corner], true));
     }
-    for exit in exits {
-        let after = distinct.iter().position(|candidate| candidate.nodes >= *exit);
-        if let Some(after) = after.filter(|after| room > 0 && !kept[*after]) {
+    // More exits than room: as evenly spread as they come.
+    let stride = exits.len().div_ceil(room.max(1)).max(1);
+    for exit in exits.iter().step_by(stride) {
+        let after = distinct.partition_point(|candidate| candidate.nodes < *exit);
+        if room > 0 && !kept[after.min(last)] {
             kept[after] = true;
             room -= 1;
         }

@@ -207,6 +207,8 @@ impl Draft {
             problems.add(None, Fault::NoOutputs);
         }
         let mut invented = HashMap::new();
+        let mut taken = self.parts.inputs.iter().map(|input| input.name.clone()).collect::<HashSet<_>>();
+        taken.extend(self.parts.constants.keys().cloned());
         for name in outputs.iter().map(|info| info.name()) {
             if name.is_empty() {
                 problems.add(None, Fault::Unnamed { role: "output" });
@@ -216,11 +218,11 @@ impl Draft {
                 problems.add(None, Fault::OutputMissing { value: name.to_owned() });
                 continue;
             }
-            let is_given = self.parts.constants.contains_key(name)
-                || self.parts.inputs.iter().any(|input| input.name == name);
-            let is_listed = self.parts.outputs.iter().any(|output| output == name);
-            let output =
-                if is_given || is_listed { self.add_identity(name, &mut invented) } else { name.to_owned() };
+            let output = if taken.insert(name.to_owned()) {
+                name.to_owned()
+            } else {
+                self.add_identity(name, &mut invented)
+            };
             self.parts.outputs.push(output);
         }
     }
