@@ -25,7 +25,7 @@ const BOUNDS: &[(&str, &str, Bound)] = &[
     ("webp-lossy", "none", Bound { max: 4.0, mean: 0.5 }),
     ("jpeg-", "none", Bound { max: 4.0, mean: 0.5 }),
     ("photo-png", "imagenet", Bound { max: 1.0, mean: 0.01 }),
-    ("photo-jpeg", "none", Bound { max: 12.0, mean: 0.3 }),
+    ("photo-jpeg", "none", Bound { max: 12.0, mean: 0.6 }),
     ("photo-jpeg", "imagenet", Bound { max: 8.0, mean: 0.4 }),
 ];
 
