@@ -35,8 +35,8 @@ pub(super) fn choose(all: &[Candidate], exits: &[usize], max: usize) -> Vec<Cand
     // More exits than room: as evenly spread as they come.
     let stride = exits.len().div_ceil(room.max(1)).max(1);
     for exit in exits.iter().step_by(stride) {
-        let after = distinct.partition_point(|candidate| candidate.nodes < *exit);
-        if room > 0 && !kept[after.min(last)] {
+        let after = distinct.partition_point(|candidate| candidate.nodes < *exit).min(last);
+        if room > 0 && !kept[after] {
             kept[after] = true;
             room -= 1;
         }
