@@ -1,5 +1,7 @@
 //! A request body as a client sends it: two bytes of header length (the top bit leaves the header
 //! out), one byte of chunk size, then the body. What parses must format, and parse to the same.
+//!
+//! `cargo fuzz run -s none infer_request fuzz/corpus/infer_request fuzz/seeds -- -dict=fuzz/infer_request.dict`
 
 #![no_main]
 
