@@ -10,7 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Environment variable that names the library, as the `ort` crate and others read it.
-pub const LIBRARY_VARIABLE: &str = "ORT_DYLIB_PATH";
+const LIBRARY_VARIABLE: &str = "ORT_DYLIB_PATH";
 
 /// A library that can be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -140,7 +140,8 @@ fn usual_places() -> Vec<(&'static str, PathBuf)> {
     let triple = format!("/usr/lib/{}-linux-gnu", std::env::consts::ARCH);
     let system = system.map(PathBuf::from).into_iter().chain([PathBuf::from(triple)]);
     let archives =
-        children(Path::new("/opt"), |name| name.starts_with("onnxruntime")).map(|path| path.join("lib"));
+        children(Path::new("/opt"), |name| name.starts_with("onnxruntime"));
+    let archives = archives.into_iter().map(|path| path.join("lib"));
     places.extend(system.chain(archives).map(|folder| ("found in a system folder", folder)));
     places.extend(
         python_prefixes()
@@ -188,17 +189,17 @@ fn libraries_in(folder: &Path) -> Vec<PathBuf> {
         // Not `libonnxruntime_providers_shared.so` and the like.
         name.strip_prefix(&stem).is_some_and(|rest| rest.starts_with('.') && rest.contains(suffix))
     };
-    let mut files: Vec<PathBuf> = children(folder, is_library).collect();
+    let mut files = children(folder, is_library);
     files.sort_by_key(|path| (path.as_os_str().len(), std::cmp::Reverse(path.clone())));
     files
 }
 
-fn children(folder: &Path, wanted: impl Fn(&str) -> bool) -> impl Iterator<Item = PathBuf> {
+fn children(folder: &Path, wanted: impl Fn(&str) -> bool) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
     let named = |path: &PathBuf| path.file_name().and_then(OsStr::to_str).is_some_and(&wanted);
     let mut paths: Vec<PathBuf> = entries.filter(named).collect();
     paths.sort();
-    paths.into_iter()
+    paths
 }
 
 fn minimum() -> String {

@@ -7,7 +7,8 @@ use kerf_tensor::TensorSpec;
 use std::collections::HashSet;
 use std::sync::Arc;
 use tract_onnx::prelude::*;
-use tract_onnx::tract_hir::internal::{Op, UnimplementedOp};
+use tract_onnx::tract_hir::internal::Op;
+use tract_onnx::tract_hir::ops::unimpl::UnimplementedOp;
 
 /// A segment as read, before any shape is known; its weights are shared by its plans as far as
 /// tract does not repack them.
@@ -36,7 +37,7 @@ impl Template {
         }
         // Shapes and types of outputs and intermediates are claims; tract would refuse a model whose
         // claims, a symbol for instance, differ from what it infers.
-        let onnx = tract_onnx::onnx()
+        let onnx = onnx()
             .with_ignore_output_shapes(true)
             .with_ignore_output_types(true)
             .with_ignore_value_info(true);
@@ -69,7 +70,8 @@ impl Template {
                 (runnable, Some(format!("not optimised: {reason}")))
             }
         };
-        let bytes = constants(runnable.model());
+        // Repacked weights do not show among the constants.
+        let bytes = constants(runnable.model()).max(self.weights);
         Ok(Plan { runnable, remark, bytes })
     }
 

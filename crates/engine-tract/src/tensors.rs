@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use kerf_tensor::{DType, Tensor};
 use std::sync::Arc;
-use tract_onnx::prelude::{DatumType, TValue, Tensor as TractTensor};
+use tract_onnx::prelude::{DatumType, IntoArcTensor, TValue, Tensor as TractTensor};
 
 /// tract's name of an element type; an error where it has none.
 pub(crate) fn datum_type(dtype: DType) -> Result<DatumType, String> {

@@ -1,4 +1,4 @@
-use crate::{RunError, SegmentId};
+use crate::{CompileError, RunError, SegmentId};
 use kerf_graph::CutModel;
 use kerf_tensor::{NamedTensor, Tensor};
 use std::collections::HashMap;
@@ -25,10 +25,18 @@ impl Values {
         self.0.get(name)
     }
 
+    /// Takes a tensor out.
+    pub fn remove(&mut self, name: &str) -> Option<Tensor> {
+        self.0.remove(name)
+    }
+
     /// The tensors that are live at boundary `boundary`, in its order.
     pub fn boundary(&self, model: &CutModel, boundary: usize) -> Result<Vec<NamedTensor>, RunError> {
-        let specs = model.boundaries().get(boundary).map_or(&[][..], |found| &found.tensors);
-        self.named(SegmentId { from: boundary, to: boundary }, specs.iter().map(|spec| spec.name.as_str()))
+        let segment = SegmentId { from: boundary, to: boundary };
+        let Some(found) = model.boundaries().get(boundary) else {
+            return Err(CompileError::Cut { segment, reason: "the model has no such boundary".to_owned() }.into());
+        };
+        self.named(segment, found.tensors.iter().map(|spec| spec.name.as_str()))
     }
 
     /// The model's outputs, in its order.

@@ -1,3 +1,5 @@
-//! What tests and the demo need: tiny models, emulated devices; never linked by the nodes.
+//! What tests and the demo need: tiny models, inputs for any model, what lies outside the
+//! repository; never linked by the nodes.
 
 pub mod models;
+pub mod outside;

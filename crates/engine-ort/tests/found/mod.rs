@@ -4,7 +4,7 @@ use kerf_engine_ort::{OpenError, Options, Ort};
 
 /// The engine; without a library, none and one line that says so, or a failure where
 /// `KERF_REQUIRE` lists `ort`.
-pub fn ort(threads: usize) -> Option<Ort> {
+pub(crate) fn ort(threads: usize) -> Option<Ort> {
     match Ort::open(&Options { library: None, threads }) {
         Ok(ort) => Some(ort),
         Err(OpenError::Find(error)) => {

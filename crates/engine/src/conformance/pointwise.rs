@@ -105,11 +105,12 @@ fn gelu() -> Case {
         .node(Op::new("Add", &["b", "one"], &["c"]))
         .node(Op::new("Mul", &["x", "c"], &["d"]))
         .node(Op::new("Mul", &["d", "half"], &["y"]));
-    let expected = values().map(|x| 0.5 * x * (1.0 + erf(x / std::f64::consts::SQRT_2)));
-    Case::new("erf, as gelu", model, vec![values().tensor()], expected.tensor(), 1e-5)
+    let x = values().map(|x| x / 2.0);
+    let expected = x.map(|x| 0.5 * x * (1.0 + erf(x / std::f64::consts::SQRT_2)));
+    Case::new("erf, as gelu", model, vec![x.tensor()], expected.tensor(), 1e-5)
 }
 
-/// The Taylor series, which converges everywhere and is accurate below 6.
+/// The Taylor series; accurate up to 4, beyond which its terms cancel.
 fn erf(x: f64) -> f64 {
     let mut term = x;
     let mut sum = x;
