@@ -139,8 +139,7 @@ fn usual_places() -> Vec<(&'static str, PathBuf)> {
     let system = ["/usr/local/lib", "/usr/local/lib64", "/usr/lib", "/usr/lib64", "/opt/homebrew/lib"];
     let triple = format!("/usr/lib/{}-linux-gnu", std::env::consts::ARCH);
     let system = system.map(PathBuf::from).into_iter().chain([PathBuf::from(triple)]);
-    let archives =
-        children(Path::new("/opt"), |name| name.starts_with("onnxruntime"));
+    let archives = children(Path::new("/opt"), |name| name.starts_with("onnxruntime"));
     let archives = archives.into_iter().map(|path| path.join("lib"));
     places.extend(system.chain(archives).map(|folder| ("found in a system folder", folder)));
     places.extend(

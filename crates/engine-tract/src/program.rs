@@ -4,16 +4,17 @@ use crate::load::{Plan, Template, named_node, shorten};
 use crate::{NAME, tensors};
 use kerf_engine::{CompileError, Program, RunError, SegmentId, check_inputs, contain_panics};
 use kerf_graph::Segment;
-use kerf_tensor::{Tensor, TensorSpec};
+use kerf_tensor::{Dim, Tensor, TensorSpec};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use tract_onnx::prelude::{IntoTValue, TVec};
 
 /// Plans kept per segment; the one used longest ago makes room. Batch sizes come in handfuls.
 const PLANS: usize = 4;
 
-/// Symbol sizes that compilation is tried with, so that what tract cannot do shows before the
-/// first request. One is what a batch mostly is, and is too small for a window over a sequence.
-const TRIAL_SIZES: [usize; 2] = [1, 64];
+/// Sizes of symbols other than the batch's that compilation is tried with, so that what tract
+/// cannot do shows before the first request: a sequence that few models find too short or too long,
+/// then what suits the others. If none suits, the first one's error is the likeliest to be the cause.
+const TRIAL_SIZES: [usize; 3] = [512, 1, 16_384];
 
 pub(crate) struct TractProgram {
     segment: SegmentId,
@@ -115,19 +116,31 @@ impl Program for TractProgram {
 
 type Shapes = Vec<Vec<usize>>;
 
-/// A plan for the smallest trial size that compiles; none where some rank is unknown.
+/// A plan for the first trial size that compiles; none where some rank is unknown. Symbols that
+/// some input starts with are batches, of one.
 fn first_plan(
     template: &Template,
     inputs: &[TensorSpec],
 ) -> Result<Option<(Shapes, Arc<Plan>)>, CompileError> {
-    let shapes = |size: usize| inputs.iter().map(|spec| spec.bind(|_| size)).collect::<Option<Shapes>>();
+    let is_batch = |symbol: &str| inputs.iter().any(|spec| starts_with(spec, symbol));
+    let mut last: Option<Shapes> = None;
     let mut first_error = None;
     for size in TRIAL_SIZES {
-        let Some(shapes) = shapes(size) else { return Ok(None) };
+        let shape = |spec: &TensorSpec| spec.bind(|symbol| if is_batch(symbol) { 1 } else { size });
+        let Some(shapes) = inputs.iter().map(shape).collect::<Option<Shapes>>() else { return Ok(None) };
+        if last.as_ref() == Some(&shapes) {
+            break;
+        }
         match template.plan(&shapes) {
             Ok(plan) => return Ok(Some((shapes, Arc::new(plan)))),
             Err(error) => first_error = first_error.or(Some(error)),
         }
+        last = Some(shapes);
     }
     first_error.map_or(Ok(None), Err)
+}
+
+fn starts_with(spec: &TensorSpec, symbol: &str) -> bool {
+    let first = spec.shape.as_ref().and_then(|dims| dims.first());
+    matches!(first, Some(Dim::Symbol(name)) if name == symbol)
 }

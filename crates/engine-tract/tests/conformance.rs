@@ -3,10 +3,8 @@
 use kerf_engine::conformance::check;
 use kerf_engine_tract::Tract;
 
-const IGNORED: &[(&str, &str)] = &[
-    ("identity bf16", "tract has no bf16"),
-    ("loop with a captured value", "tract has no Loop"),
-];
+const IGNORED: &[(&str, &str)] =
+    &[("identity bf16", "tract has no bf16"), ("loop with a captured value", "tract has no Loop")];
 
 #[test]
 fn conformance() {

@@ -6,7 +6,10 @@ use kerf_graph::{CutModel, Model, NoExternalData, boundaries};
 use kerf_testbed::outside::{public_models, sample_inputs};
 
 /// Models that tract cannot do, and the operator that stops it.
-const STOPPED: &[(&str, &str)] = &[];
+const STOPPED: &[(&str, &str)] = &[
+    // The branches of `/model/decoder/If` differ in rank, which tract refuses.
+    ("silero_vad_16k_op15", "If"),
+];
 
 #[test]
 fn public_models_run() {

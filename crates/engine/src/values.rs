@@ -34,7 +34,9 @@ impl Values {
     pub fn boundary(&self, model: &CutModel, boundary: usize) -> Result<Vec<NamedTensor>, RunError> {
         let segment = SegmentId { from: boundary, to: boundary };
         let Some(found) = model.boundaries().get(boundary) else {
-            return Err(CompileError::Cut { segment, reason: "the model has no such boundary".to_owned() }.into());
+            return Err(
+                CompileError::Cut { segment, reason: "the model has no such boundary".to_owned() }.into()
+            );
         };
         self.named(segment, found.tensors.iter().map(|spec| spec.name.as_str()))
     }

@@ -1,4 +1,5 @@
 //! The runner over a real engine: cut models give what whole ones give.
+#![allow(clippy::unwrap_used, reason = "a test's own steps")]
 
 use kerf_engine::{CompileError, Engine, Program, RunError, Runner, SegmentId, SegmentStore, Values};
 use kerf_engine_tract::Tract;

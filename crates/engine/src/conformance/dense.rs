@@ -4,6 +4,8 @@ use super::array::{ints, position};
 use super::{Array, Case, ModelBuilder, Op};
 use kerf_tensor::DType;
 
+type Fold = fn(&[f64]) -> f64;
+
 pub(super) fn cases() -> Vec<Case> {
     let mut cases = vec![
         gemm("gemm", false, 1.0),
@@ -20,7 +22,7 @@ pub(super) fn cases() -> Vec<Case> {
         arg_max(),
         top_k(),
     ];
-    let folds: [(&str, &str, fn(&[f64]) -> f64); 5] = [
+    let folds: [(&str, &str, Fold); 5] = [
         ("reduce mean", "ReduceMean", |v| v.iter().sum::<f64>() / v.len() as f64),
         ("reduce max", "ReduceMax", |v| v.iter().copied().fold(f64::MIN, f64::max)),
         ("reduce min", "ReduceMin", |v| v.iter().copied().fold(f64::MAX, f64::min)),
@@ -127,7 +129,7 @@ fn log_softmax() -> Case {
     Case::new("log softmax", model, vec![x.tensor()], x.zip(&sums, |x, sum| x - sum).tensor(), 1e-5)
 }
 
-fn reduction(name: &'static str, op: &str, fold: fn(&[f64]) -> f64) -> Case {
+fn reduction(name: &'static str, op: &str, fold: Fold) -> Case {
     let x = Array::ramp(&[2, 3, 4], 1);
     let op = Op::new(op, &["x"], &["y"]).with("axes", [1]).with("keepdims", 1);
     let model = cube(name, "2, 1, 4").node(op);

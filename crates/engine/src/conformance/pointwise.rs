@@ -3,8 +3,11 @@
 use super::{Array, Case, ModelBuilder, Op};
 use kerf_tensor::DType;
 
+type Unary = fn(f64) -> f64;
+type Binary = fn(f64, f64) -> f64;
+
 pub(super) fn cases() -> Vec<Case> {
-    let unary: [(&str, Op, fn(f64) -> f64); 18] =
+    let unary: [(&str, Op, Unary); 18] =
         [
             ("relu", op("Relu"), |x| x.max(0.0)),
             ("leaky relu", op("LeakyRelu").with("alpha", 0.1), |x| {
@@ -27,7 +30,7 @@ pub(super) fn cases() -> Vec<Case> {
             ("reciprocal", op("Reciprocal"), |x| 1.0 / x),
             ("identity", op("Identity"), |x| x),
         ];
-    let binary: [(&str, &str, fn(f64, f64) -> f64); 6] = [
+    let binary: [(&str, &str, Binary); 6] = [
         ("add", "Add", |a, b| a + b),
         ("sub", "Sub", |a, b| a - b),
         ("mul", "Mul", |a, b| a * b),
@@ -57,17 +60,17 @@ fn values() -> Array {
     values
 }
 
-fn one(name: &'static str, op: Op, f: fn(f64) -> f64) -> Case {
+fn one(name: &'static str, op: Op, f: Unary) -> Case {
     Case::new(name, model().node(op), vec![values().tensor()], values().map(f).tensor(), 1e-5)
 }
 
-fn two(name: &'static str, op: &str, f: fn(f64, f64) -> f64) -> Case {
+fn two(name: &'static str, op: &str, f: Binary) -> Case {
     let other = Array::ramp(&[3, 1], 2);
     let model = model().input("z: f32[3, 1]").node(Op::new(op, &["x", "z"], &["y"]));
     Case::new(name, model, vec![values().tensor(), other.tensor()], values().zip(&other, f).tensor(), 1e-5)
 }
 
-fn positive(name: &'static str, op: &str, f: fn(f64) -> f64) -> Case {
+fn positive(name: &'static str, op: &str, f: Unary) -> Case {
     let x = values().map(|x| x.abs() + 0.25);
     let model = model().node(Op::new(op, &["x"], &["y"]));
     Case::new(name, model, vec![x.tensor()], x.map(f).tensor(), 1e-5)
