@@ -1,0 +1,270 @@
+//! What the user can say; the comments are the `--help`.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use kerf_preprocess::{Channels, Filter, Layout, PixelType, Resize, Size};
+use std::path::PathBuf;
+
+/// Cut an ONNX model between an edge and a cloud: pack it, look at it, verify it, certify its nodes
+#[derive(Parser)]
+#[command(name = "partitioner", version, max_term_width = 100, after_help = AFTER)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const AFTER: &str = "\
+Examples:
+  partitioner inspect mobilenet_v2.onnx
+  partitioner pack mobilenet_v2.onnx --name mobilenet --into models --preprocess imagenet
+  partitioner verify models/mobilenet
+  partitioner certs --into certs
+
+Exit status: 0 done, 1 a check failed, 2 wrong usage or bad input.
+NO_COLOR=1 turns colours off.";
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Check a model, find its boundaries, and write it into a model repository
+    Pack(PackArgs),
+    /// Show a model's nodes, shapes, costs and boundaries
+    Inspect(InspectArgs),
+    /// Run head and tail at every boundary on every engine, and compare with the whole model
+    Verify(VerifyArgs),
+    /// Time head and tail at every boundary against the whole model
+    Bench(BenchArgs),
+    /// Make a development CA and certificates for nodes
+    Certs(CertsArgs),
+}
+
+#[derive(Args)]
+pub(crate) struct PackArgs {
+    /// The model; tensor data in other files beside it is read too
+    #[arg(value_name = "MODEL.onnx")]
+    pub(crate) model: PathBuf,
+    /// Name in the repository and in requests: a-z 0-9 . _ -
+    #[arg(long)]
+    pub(crate) name: String,
+    /// The repository's folder; made if it is not there
+    #[arg(long, value_name = "DIR")]
+    pub(crate) into: PathBuf,
+    /// Most boundaries to keep, with the inputs and the outputs
+    #[arg(long, default_value_t = 16, value_name = "N", value_parser = parse_boundaries)]
+    pub(crate) boundaries: usize,
+    /// Replace a model of that name
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Largest relative difference that `verify` accepts
+    #[arg(long, default_value_t = 1e-4, value_name = "X")]
+    pub(crate) tolerance: f64,
+    #[command(flatten)]
+    pub(crate) picture: PictureArgs,
+}
+
+/// Any of these makes encoded pictures an accepted input, beside the tensor.
+#[derive(Args)]
+#[command(next_help_heading = "Pictures (JPEG, PNG, WebP) as input")]
+pub(crate) struct PictureArgs {
+    /// Known steps; the options below change single ones
+    #[arg(long, value_enum)]
+    pub(crate) preprocess: Option<Preset>,
+    /// The input that pictures become; needed where there are several candidates
+    #[arg(long, value_name = "NAME")]
+    pub(crate) input: Option<String>,
+    /// Length of the shorter side, or WxH whatever the proportions
+    #[arg(long, value_name = "SIDE|WxH", value_parser = parse_resize)]
+    pub(crate) resize: Option<Resize>,
+    /// Centre crop after resizing
+    #[arg(long, value_name = "SIDE|WxH", value_parser = parse_size)]
+    pub(crate) crop: Option<Size>,
+    /// How resizing interpolates
+    #[arg(long, value_parser = parse_name::<Filter>, value_name = "bilinear|bicubic")]
+    pub(crate) filter: Option<Filter>,
+    /// What the levels 0 to 255 are multiplied by [default: 1/255]
+    #[arg(long, value_name = "X|X/Y", value_parser = parse_number)]
+    pub(crate) scale: Option<f64>,
+    /// Subtracted after scaling, for each channel or for all
+    #[arg(long, value_name = "A,B,C", value_delimiter = ',', value_parser = parse_number, allow_hyphen_values = true)]
+    pub(crate) mean: Option<Vec<f64>>,
+    /// Divided by last, for each channel or for all
+    #[arg(long, value_name = "A,B,C", value_delimiter = ',', value_parser = parse_number)]
+    pub(crate) std: Option<Vec<f64>>,
+    /// Order of the dimensions [default: as the input's shape says]
+    #[arg(long, value_parser = parse_name::<Layout>, value_name = "nchw|nhwc")]
+    pub(crate) layout: Option<Layout>,
+    /// Order of the channels [default: rgb, or grey for one channel]
+    #[arg(long, value_parser = parse_name::<Channels>, value_name = "rgb|bgr|grey")]
+    pub(crate) channels: Option<Channels>,
+    /// Element type [default: the input's]
+    #[arg(long, value_parser = parse_name::<PixelType>, value_name = "f32|u8")]
+    pub(crate) dtype: Option<PixelType>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum Preset {
+    /// Shorter side 256, centre crop 224, ImageNet's mean and standard deviation
+    Imagenet,
+}
+
+#[derive(Args)]
+pub(crate) struct InspectArgs {
+    /// An ONNX file, or a packed model's folder
+    #[arg(value_name = "MODEL.onnx|DIR/NAME")]
+    pub(crate) model: PathBuf,
+    /// Every node, and names at full length
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Size of a symbolic dimension [default: 1 for each]
+    #[arg(long, value_name = "NAME=SIZE", value_parser = parse_binding)]
+    pub(crate) bind: Vec<(String, usize)>,
+    /// Most boundaries to find in an ONNX file; a packed model has its own
+    #[arg(long, default_value_t = 16, value_name = "N", value_parser = parse_boundaries)]
+    pub(crate) boundaries: usize,
+    /// Everything as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct VerifyArgs {
+    /// A packed model's folder
+    #[arg(value_name = "DIR/NAME")]
+    pub(crate) model: PathBuf,
+    /// Which engines to verify; the reference is ort where present, else tract
+    #[arg(long, value_enum, default_value_t = Which::All)]
+    pub(crate) engine: Which,
+    /// Pictures to use as inputs, by the model's preprocessing [default: random tensors]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) inputs: Option<PathBuf>,
+    /// Inputs to compare [default: 4; 72 for quantised models; 32 with --inputs]
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) samples: Option<u32>,
+    /// Largest max|a-b| / max|ref| that passes [default: the card's]
+    #[arg(long, value_name = "X")]
+    pub(crate) tolerance: Option<f64>,
+    /// Size of a symbolic dimension [default: batches of 1 and 2, others by what they seem to be]
+    #[arg(long, value_name = "NAME=SIZE", value_parser = parse_binding)]
+    pub(crate) bind: Vec<(String, usize)>,
+    /// The ONNX Runtime library, where it is not found by itself
+    #[arg(long, value_name = "PATH")]
+    pub(crate) library: Option<PathBuf>,
+    /// The result as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Which {
+    /// Every engine that is present
+    All,
+    /// tract, which is built in
+    Tract,
+    /// ONNX Runtime
+    Ort,
+}
+
+#[derive(Args)]
+pub(crate) struct BenchArgs {
+    /// A packed model's folder
+    #[arg(value_name = "DIR/NAME")]
+    pub(crate) model: PathBuf,
+    /// Which engines to time
+    #[arg(long, value_enum, default_value_t = Which::All)]
+    pub(crate) engine: Which,
+    /// Threads of an engine that can use several
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub(crate) threads: u32,
+    /// Interleaved runs for each boundary
+    #[arg(long, default_value_t = 30, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) runs: u32,
+    /// Size of a symbolic dimension [default: a batch of 1, others by what they seem to be]
+    #[arg(long, value_name = "NAME=SIZE", value_parser = parse_binding)]
+    pub(crate) bind: Vec<(String, usize)>,
+    /// The ONNX Runtime library, where it is not found by itself
+    #[arg(long, value_name = "PATH")]
+    pub(crate) library: Option<PathBuf>,
+    /// The result as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct CertsArgs {
+    /// Folder for ca.pem, ca.key, NAME.pem and NAME.key; a CA that is there is used again
+    #[arg(long, value_name = "DIR")]
+    pub(crate) into: PathBuf,
+    /// An edge node [default: edge-1, where no node is named]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) edge: Vec<String>,
+    /// A cloud node [default: cloud-1, where no node is named]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) cloud: Vec<String>,
+    /// How long the nodes' certificates are valid
+    #[arg(long, default_value_t = 90, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=3650))]
+    pub(crate) days: u32,
+    /// Replace certificates of these nodes
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+fn parse_boundaries(text: &str) -> Result<usize, String> {
+    let most = kerf_graph::MAX_BOUNDARIES;
+    let value = text.parse().ok().filter(|value| (2..=most).contains(value));
+    value.ok_or_else(|| format!("expected a number from 2 to {most}"))
+}
+
+fn parse_resize(text: &str) -> Result<Resize, String> {
+    match text.parse() {
+        Ok(side) => Ok(Resize::ShorterSide(side)),
+        Err(_) => parse_size(text).map(Resize::Exact),
+    }
+}
+
+fn parse_size(text: &str) -> Result<Size, String> {
+    let wrong = |_| format!("{text:?} is neither a side like 224 nor a size like 320x240");
+    let (width, height) = text.split_once('x').unwrap_or((text, text));
+    Ok(Size { width: width.parse().map_err(wrong)?, height: height.parse().map_err(wrong)? })
+}
+
+fn parse_number(text: &str) -> Result<f64, String> {
+    let wrong = |_| format!("{text:?} is neither a number nor a fraction like 1/255");
+    let (over, under) = text.split_once('/').unwrap_or((text, "1"));
+    let value = over.parse::<f64>().map_err(wrong)? / under.parse::<f64>().map_err(wrong)?;
+    if value.is_finite() { Ok(value) } else { Err(format!("{text:?} is not finite")) }
+}
+
+fn parse_binding(text: &str) -> Result<(String, usize), String> {
+    let wrong = || format!("{text:?} is not like N=8");
+    let (name, size) = text.split_once('=').ok_or_else(wrong)?;
+    let size = size.parse().ok().filter(|size| (1..=1 << 24).contains(size)).ok_or_else(wrong)?;
+    Ok((name.into(), size))
+}
+
+/// The names that the card uses.
+fn parse_name<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, String> {
+    serde_json::from_value(text.to_ascii_lowercase().into()).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn values() {
+        assert_eq!(parse_number("1/255"), Ok(1.0 / 255.0));
+        assert_eq!(parse_number("-0.5"), Ok(-0.5));
+        assert!(parse_number("1/0").is_err());
+        assert_eq!(parse_resize("256"), Ok(Resize::ShorterSide(256)));
+        assert_eq!(parse_resize("320x240"), Ok(Resize::Exact(Size { width: 320, height: 240 })));
+        assert!(parse_size("320x").is_err());
+        assert_eq!(parse_name::<Layout>("NHWC"), Ok(Layout::Nhwc));
+        assert!(parse_name::<Channels>("cmyk").unwrap_err().contains("rgb"));
+        assert_eq!(parse_binding("N=8"), Ok(("N".into(), 8)));
+        assert!(parse_binding("N=0").is_err());
+    }
+}

@@ -1,0 +1,225 @@
+//! Inputs that a model can make sense of, without anyone providing them.
+//!
+//! Random bits are no input: an embedding index must be in its table, a mask is zeros and ones,
+//! and a quantised classifier answers the same class to all white noise. So floats with the
+//! shape of pictures become smooth random fields, other floats N(0, 1), and integers stay in a
+//! range that the graph tells ([`range`]). The same seed gives the same tensors everywhere.
+
+mod pictures;
+mod range;
+mod rng;
+
+pub(crate) use pictures::pictures;
+
+use anyhow::bail;
+use kerf_graph::Model;
+use kerf_tensor::{DType, Dim, NamedTensor, Tensor, TensorSpec};
+use range::Range;
+use rng::Rng;
+use std::collections::BTreeMap;
+
+/// Bytes of one generated tensor; a binding that asks for more is a mistake.
+const MAX_BYTES: usize = 1 << 30;
+
+/// Makes inputs for one model.
+pub(crate) struct Generator<'a> {
+    model: &'a Model,
+    bound: BTreeMap<String, usize>,
+    batch: Option<String>,
+    ranges: Vec<Range>,
+}
+
+impl<'a> Generator<'a> {
+    /// `bind` sets sizes of symbols; each must be one of the model's.
+    pub(crate) fn new(model: &'a Model, bind: &[(String, usize)]) -> anyhow::Result<Self> {
+        let symbols = model.symbols();
+        for (name, _) in bind {
+            if !symbols.contains(name) {
+                let list = if symbols.is_empty() { "none".into() } else { symbols.join(", ") };
+                bail!("--bind {name}: no such symbolic dimension; the model's inputs have {list}");
+            }
+        }
+        if let Some(spec) = model.inputs().iter().find(|spec| spec.dtype == DType::String) {
+            bail!("input {spec} takes strings, which no engine here runs");
+        }
+        if let Some(spec) = model.inputs().iter().find(|spec| spec.shape.is_none()) {
+            bail!("input {} has no shape in the model, not even a rank; export it with one", spec.name);
+        }
+        let ranges = model.inputs().iter().map(|spec| range::of(model, spec)).collect();
+        Ok(Self { model, bound: bind.iter().cloned().collect(), batch: batch_symbol(model), ranges })
+    }
+
+    /// The symbol that a batch's size replaces, if the model has one that the user left free.
+    pub(crate) fn batch_symbol(&self) -> Option<&str> {
+        self.batch.as_deref().filter(|symbol| !self.bound.contains_key(*symbol))
+    }
+
+    /// One request: a batch of `batch` where that is free.
+    pub(crate) fn sample(&self, seed: u64, batch: usize) -> anyhow::Result<Vec<NamedTensor>> {
+        let specs = self.model.inputs().iter().zip(&self.ranges).enumerate();
+        specs
+            .map(|(index, (spec, range))| {
+                let shape = self.shape(spec, batch);
+                let bytes = shape.iter().try_fold(8usize, |product, dim| product.checked_mul(*dim));
+                if bytes.is_none_or(|bytes| bytes > MAX_BYTES) {
+                    bail!("input {spec} would be {shape:?}: too large to generate; --bind sets sizes");
+                }
+                let mut rng = Rng::new(seed.wrapping_mul(0x1_0000).wrapping_add(index as u64));
+                let tensor = fill(spec.dtype, &shape, *range, &mut rng)?;
+                Ok(NamedTensor { name: spec.name.clone(), tensor })
+            })
+            .collect()
+    }
+
+    fn shape(&self, spec: &TensorSpec, batch: usize) -> Vec<usize> {
+        let dims = spec.shape.as_deref().unwrap_or_default();
+        let size = |(axis, dim): (usize, &Dim)| match dim {
+            Dim::Fixed(size) => *size,
+            Dim::Symbol(name) => match self.bound.get(name) {
+                Some(size) => *size,
+                None if self.batch.as_ref() == Some(name) || axis == 0 => batch,
+                None => guess(spec, axis),
+            },
+        };
+        dims.iter().enumerate().map(size).collect()
+    }
+}
+
+/// The first dimension of the first input that has a symbol there.
+pub(crate) fn batch_symbol(model: &Model) -> Option<String> {
+    model.inputs().iter().find_map(|spec| match spec.shape.as_deref()?.first()? {
+        Dim::Symbol(name) => Some(name.clone()),
+        Dim::Fixed(_) => None,
+    })
+}
+
+/// A symbol that is no batch: a side of a picture, samples of a signal, tokens of a text.
+fn guess(spec: &TensorSpec, axis: usize) -> usize {
+    let rank = spec.shape.as_ref().map_or(0, Vec::len);
+    match (spec.dtype.is_float() || spec.dtype == DType::U8, rank) {
+        (true, 4 | 5) if axis == 1 => 3,
+        (true, 4 | 5) => 224,
+        (true, _) => 512,
+        (false, _) => 16,
+    }
+}
+
+fn fill(dtype: DType, shape: &[usize], range: Range, rng: &mut Rng) -> anyhow::Result<Tensor> {
+    let count: usize = shape.iter().product();
+    let values: Vec<f64> = match (range, picture(shape)) {
+        (Range::Integers(below), _) => (0..count).map(|_| rng.below(below) as f64).collect(),
+        (Range::Always(value), _) => vec![value as f64; count],
+        (Range::Levels, Some(layout)) => {
+            field(&layout, rng).into_iter().map(|v| (v * 64.0 + 128.0).clamp(0.0, 255.0).floor()).collect()
+        }
+        (Range::Levels, None) => (0..count).map(|_| rng.below(256) as f64).collect(),
+        (Range::Reals, Some(layout)) => field(&layout, rng),
+        (Range::Reals, None) => (0..count).map(|_| rng.normal()).collect(),
+    };
+    let mut data = Vec::with_capacity(count * dtype.size().unwrap_or(1));
+    for value in values {
+        push(&mut data, dtype, value);
+    }
+    Ok(Tensor::new(dtype, shape.to_vec(), data.into())?)
+}
+
+fn push(data: &mut Vec<u8>, dtype: DType, value: f64) {
+    match dtype {
+        DType::F32 => data.extend((value as f32).to_le_bytes()),
+        DType::F64 => data.extend(value.to_le_bytes()),
+        DType::F16 => data.extend(half::f16::from_f64(value).to_le_bytes()),
+        DType::Bf16 => data.extend(half::bf16::from_f64(value).to_le_bytes()),
+        DType::I8 => data.extend((value as i8).to_le_bytes()),
+        DType::I16 => data.extend((value as i16).to_le_bytes()),
+        DType::I32 => data.extend((value as i32).to_le_bytes()),
+        DType::I64 => data.extend((value as i64).to_le_bytes()),
+        DType::U8 => data.push(value as u8),
+        DType::U16 => data.extend((value as u16).to_le_bytes()),
+        DType::U32 => data.extend((value as u32).to_le_bytes()),
+        DType::U64 => data.extend((value as u64).to_le_bytes()),
+        DType::Bool => data.push(u8::from(value != 0.0)),
+        // Refused when the generator was made.
+        DType::String => {}
+    }
+}
+
+struct PictureShape {
+    batch: usize,
+    channels: usize,
+    height: usize,
+    width: usize,
+    interleaved: bool,
+}
+
+/// Whether a shape is that of pictures: four dimensions, one to four channels, sides of 8 or more.
+fn picture(shape: &[usize]) -> Option<PictureShape> {
+    let [batch, a, b, c] = *shape else { return None };
+    let of = |channels, height, width, interleaved| {
+        let fits = (1..=4).contains(&channels) && height >= 8 && width >= 8;
+        fits.then_some(PictureShape { batch, channels, height, width, interleaved })
+    };
+    of(a, b, c, false).or_else(|| of(c, a, b, true))
+}
+
+/// A sum of a few waves for each channel, with some noise: roughly N(0, 1), and different enough
+/// from picture to picture that a classifier answers different classes.
+fn field(shape: &PictureShape, rng: &mut Rng) -> Vec<f64> {
+    const WAVES: usize = 4;
+    let (rows, columns) = (shape.height, shape.width);
+    let mut out = vec![0.0; shape.batch * shape.channels * rows * columns];
+    for item in 0..shape.batch {
+        let shared: Vec<[f64; 3]> = (0..WAVES)
+            .map(|_| [rng.normal() * 4.0, rng.normal() * 4.0, rng.uniform() * std::f64::consts::TAU])
+            .collect();
+        for channel in 0..shape.channels {
+            let offset = rng.normal() * 0.5;
+            let weights: Vec<f64> = (0..WAVES).map(|_| rng.normal() * 0.6).collect();
+            for row in 0..rows {
+                for column in 0..columns {
+                    let (y, x) = (row as f64 / rows as f64, column as f64 / columns as f64);
+                    let waves = shared.iter().zip(&weights).map(|([fy, fx, phase], weight)| {
+                        weight * (std::f64::consts::TAU * (fy * y + fx * x) * 0.5 + phase).sin()
+                    });
+                    let value = offset + waves.sum::<f64>() + rng.normal() * 0.2;
+                    let pixel = (item * rows + row) * columns + column;
+                    let at = if shape.interleaved {
+                        pixel * shape.channels + channel
+                    } else {
+                        ((item * shape.channels + channel) * rows + row) * columns + column
+                    };
+                    out[at] = value;
+                }
+            }
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tensors_are_what_their_type_can_hold() {
+        for (dtype, range, low, high) in [
+            (DType::F32, Range::Reals, -8.0, 8.0),
+            (DType::Bf16, Range::Reals, -8.0, 8.0),
+            (DType::U8, Range::Levels, 0.0, 255.0),
+            (DType::I64, Range::Integers(7), 0.0, 6.0),
+            (DType::I32, Range::Always(16_000), 16_000.0, 16_000.0),
+            (DType::Bool, Range::Integers(2), 0.0, 1.0),
+        ] {
+            for shape in [&[2, 3, 16, 16][..], &[1, 16, 16, 3], &[5, 40], &[]] {
+                let make = |seed| fill(dtype, shape, range, &mut Rng::new(seed)).unwrap();
+                let tensor = make(1);
+                assert_eq!((tensor.dtype(), tensor.shape()), (dtype, shape));
+                let values = tensor.to_f64().unwrap();
+                assert!(values.iter().all(|v| (low..=high).contains(v)), "{dtype}{shape:?}: {values:?}");
+                assert_eq!(make(1), tensor);
+                if !matches!(range, Range::Always(_)) && shape.len() == 4 {
+                    assert_ne!(make(2), tensor, "{dtype}{shape:?}");
+                }
+            }
+        }
+    }
+}

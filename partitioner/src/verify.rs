@@ -1,0 +1,131 @@
+//! Does cutting the model change its answers?
+
+mod judge;
+mod report;
+
+use crate::cli::VerifyArgs;
+use crate::engines::{self, Present};
+use crate::inputs::{Generator, pictures};
+use crate::piece::{Piece, run_all};
+use crate::print::{Outcome, Paint, emit, emit_json, progress};
+use crate::source;
+use anyhow::{Context, bail};
+use judge::Verdict;
+use kerf_bundle::{Bundle, Metric};
+use kerf_engine::{CompileError, Engine};
+use kerf_graph::CutModel;
+use kerf_tensor::NamedTensor;
+use report::{EngineReport, Report, Row};
+
+/// Enough answers of a quantised model that one wrong one in a hundred shows: half of the
+/// batches hold two.
+const QUANTISED_SAMPLES: usize = 72;
+const SAMPLES: usize = 4;
+const PICTURES: usize = 32;
+
+pub(crate) fn run(args: &VerifyArgs) -> anyhow::Result<Outcome> {
+    let bundle = source::packed(&args.model)?;
+    let present = engines::present(0, args.library.as_deref())?;
+    let chosen = present.select(args.engine)?;
+    let tolerance = args.tolerance.unwrap_or(bundle.card.tolerance);
+    let samples = samples(args, &bundle)?;
+    let (reference, whole) = reference(&present, &bundle.model, &samples)?;
+
+    let mut report = Report::new(&bundle, &reference, samples.len(), tolerance, present.absent.as_deref());
+    let bar = progress((chosen.len() * (bundle.model.last() + 2)) as u64, &bundle.card.name);
+    for engine in &chosen {
+        let mut check =
+            Check { engine: engine.as_ref(), model: &bundle.model, samples: &samples, whole: &whole };
+        let mut rows = Vec::new();
+        for boundary in 0..=bundle.model.last() {
+            bar.set_message(format!("{} b{boundary}", engine.name()));
+            rows.push(check.split(boundary));
+            bar.inc(1);
+        }
+        bar.set_message(format!("{} chain", engine.name()));
+        rows.push(check.chain());
+        bar.inc(1);
+        report.engines.push(EngineReport {
+            name: engine.name(),
+            version: engine.version(),
+            rows: rows.into_iter().map(|row| row.judge(bundle.card.metric, tolerance)).collect(),
+        });
+    }
+    bar.finish_and_clear();
+
+    if args.json {
+        emit_json(&report.json())?;
+    } else {
+        emit(&report.render(Paint::detect()))?;
+    }
+    Ok(if report.passed() { Outcome::Passed } else { Outcome::Failed })
+}
+
+fn samples(args: &VerifyArgs, bundle: &Bundle) -> anyhow::Result<Vec<Vec<NamedTensor>>> {
+    let generator = Generator::new(bundle.model.model(), &args.bind)?;
+    let wanted = args.samples.map(|samples| samples as usize);
+    if let Some(dir) = &args.inputs {
+        return pictures(&generator, &bundle.card, dir, wanted.unwrap_or(PICTURES));
+    }
+    let count = wanted.unwrap_or(match bundle.card.metric {
+        Metric::Top1 => QUANTISED_SAMPLES,
+        Metric::Numeric => SAMPLES,
+    });
+    let batch = |index: usize| if generator.batch_symbol().is_some() { 1 + index % 2 } else { 1 };
+    (0..count).map(|index| generator.sample(index as u64, batch(index))).collect()
+}
+
+/// The answers of the whole model, and the name of the engine that gave them.
+fn reference(
+    present: &Present,
+    model: &CutModel,
+    samples: &[Vec<NamedTensor>],
+) -> anyhow::Result<(&'static str, Vec<Vec<NamedTensor>>)> {
+    let Some(engine) = present.engines.first() else { bail!("no engine") };
+    let run = || -> anyhow::Result<_> {
+        let whole = Piece::compile(engine.as_ref(), model, 0, model.last())?;
+        let answers = samples.iter().map(|inputs| run_all(model, &[&whole], inputs));
+        Ok(answers.collect::<Result<Vec<_>, _>>()?)
+    };
+    let answers = run().with_context(|| format!("the whole model on {}", engine.name()))?;
+    Ok((engine.name(), answers))
+}
+
+struct Check<'a> {
+    engine: &'a dyn Engine,
+    model: &'a CutModel,
+    samples: &'a [Vec<NamedTensor>],
+    whole: &'a [Vec<NamedTensor>],
+}
+
+impl Check<'_> {
+    fn split(&mut self, boundary: usize) -> Row {
+        let last = self.model.last();
+        let pieces = || -> Result<_, CompileError> {
+            let head = Piece::compile(self.engine, self.model, 0, boundary)?;
+            Ok(vec![head, Piece::compile(self.engine, self.model, boundary, last)?])
+        };
+        let place = &self.model.boundaries()[boundary];
+        Row::new(format!("b{boundary}"), place, self.compare(pieces()))
+    }
+
+    /// Every segment between neighbouring boundaries, one after the other.
+    fn chain(&mut self) -> Row {
+        let last = self.model.last();
+        let pieces: Result<Vec<_>, _> =
+            (0..last).map(|from| Piece::compile(self.engine, self.model, from, from + 1)).collect();
+        let place = &self.model.boundaries()[last];
+        Row::new(format!("b0..b{last}"), place, self.compare(pieces)).chained(last)
+    }
+
+    fn compare(&self, pieces: Result<Vec<Piece>, CompileError>) -> Result<Verdict, String> {
+        let pieces = pieces.map_err(|error| error.to_string())?;
+        let pieces: Vec<&Piece> = pieces.iter().collect();
+        let mut verdict = Verdict::default();
+        for (inputs, reference) in self.samples.iter().zip(self.whole) {
+            let answer = run_all(self.model, &pieces, inputs).map_err(|error| error.to_string())?;
+            verdict.add(&answer, reference);
+        }
+        Ok(verdict)
+    }
+}
