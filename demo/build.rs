@@ -6,7 +6,8 @@ use std::path::Path;
 fn main() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets/frames");
     println!("cargo::rerun-if-changed={}", folder.display());
-    let labels = std::fs::read_to_string(folder.join("labels.tsv")).expect("assets/frames/labels.tsv is readable");
+    let labels =
+        std::fs::read_to_string(folder.join("labels.tsv")).expect("assets/frames/labels.tsv is readable");
     let mut code = String::from("static FRAMES: &[(&[u8], usize)] = &[\n");
     for line in labels.lines() {
         let mut fields = line.split('\t');

@@ -11,13 +11,13 @@ mod service;
 mod status;
 
 use kerf_engine::SegmentStore;
-use kerf_identity::Identity;
+use kerf_identity::{Identity, Paths, Role};
 use kerf_repository::Repository;
-use kerf_serving::{Admission, Compute, Models};
+use kerf_serving::{Admission, Compute, Models, open_engines};
 use kerf_settings::CloudSettings;
 use kerf_transport::{Config, Server};
 use prometheus_client::registry::Registry;
-use service::Service;
+use service::{Service, Shared};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -39,7 +39,7 @@ pub struct CloudNode {
 impl CloudNode {
     /// Loads the models and listens. Returns when requests are answered.
     pub async fn start(settings: CloudSettings) -> anyhow::Result<Self> {
-        let engines = kerf_engines::open(&(&settings.engine).into())?;
+        let engines = open_engines(&settings.engine)?;
         tracing::info!(node = settings.node, engine = engines.why, "starting");
         let store = Arc::new(SegmentStore::new(settings.limits.memory));
         let models = {
@@ -55,11 +55,16 @@ impl CloudNode {
         );
 
         let files = &settings.identity;
-        let identity = Identity::load(&files.ca, &files.certificate, &files.key)?;
+        let identity = Identity::load(&Paths {
+            ca: files.ca.clone(),
+            certificate: files.certificate.clone(),
+            key: files.key.clone(),
+        })?;
+        identity.require(Role::Cloud)?;
         let mut config = Config { drain: settings.drain, ..Config::default() };
         config.limits.payload = settings.limits.payload;
         let server = Server::bind(settings.listen, &identity, config)?;
-        let quic = server.local_addr()?;
+        let quic = server.local_addr();
 
         let mut registry = Registry::default();
         let service = Arc::new(Service {
@@ -80,15 +85,18 @@ impl CloudNode {
         let admin_address = admin.local_addr();
 
         let (stop, stopped) = oneshot::channel();
-        let handler = Arc::clone(&service);
+        let handler = Arc::new(Shared(Arc::clone(&service)));
         let server = tokio::spawn(async move {
             let stopped = async {
                 // An error means that the node was dropped, which stops it as well.
                 let _ = stopped.await;
             };
-            server.serve(handler, stopped).await;
+            let drained = server.serve(handler, stopped).await;
+            if drained.cut > 0 {
+                tracing::warn!(requests = drained.cut, "stopped before they were answered");
+            }
         });
-        let background = vec![tokio::spawn(admin.serve()), tokio::spawn(observe(service, store))];
+        let background = vec![tokio::spawn(serve_admin(admin)), tokio::spawn(observe(service, store))];
         tracing::info!(node = settings.node, %quic, admin = %admin_address, "ready");
         Ok(Self { quic, admin: admin_address, stop, server, background })
     }
@@ -127,6 +135,13 @@ async fn observe(service: Arc<Service>, store: Arc<SegmentStore>) {
     let mut tick = tokio::time::interval(OBSERVE_EVERY);
     loop {
         tick.tick().await;
-        service.metrics.observe(service.admission.in_flight(), store.stats().resident_bytes);
+        service.metrics.observe(service.admission.in_flight(), store.stats().bytes);
+    }
+}
+
+/// Serves metrics and status for as long as the node lives, its last moments included.
+async fn serve_admin(admin: kerf_telemetry::Admin) {
+    if let Err(error) = admin.serve(std::future::pending()).await {
+        tracing::error!(%error, "the admin listener stopped");
     }
 }

@@ -4,6 +4,7 @@ use anyhow::Context as _;
 use clap::Parser;
 use cloud_node::CloudNode;
 use kerf_settings::CloudSettings;
+use kerf_telemetry::{LogFormat, init_logs};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -56,14 +57,14 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
         return Ok(kerf_serving::probe(settings.admin)?);
     }
     let filter = arguments.log.as_deref().unwrap_or(&settings.log.filter);
-    let json = arguments.log_json || settings.log.format == kerf_settings::LogFormat::Json;
-    kerf_telemetry::init_logs(filter, json.into())?;
+    let format = if arguments.log_json { LogFormat::Json } else { settings.log.format };
+    init_logs(filter, format)?;
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(serve(settings))
 }
 
 async fn serve(settings: CloudSettings) -> anyhow::Result<()> {
     let node = CloudNode::start(settings).await?;
-    kerf_telemetry::shutdown_signal().await?;
+    kerf_serving::shutdown_signal().await?;
     tracing::info!("stopping");
     node.stop().await;
     Ok(())

@@ -62,9 +62,12 @@ impl Metrics {
 
     pub(crate) fn answered(&self, model: &str, timings: &Timings) {
         self.count(model, "ok");
-        for (stage, time) in
-            [("queue", timings.queue), ("decode", timings.decode), ("compute", timings.compute), ("total", timings.total)]
-        {
+        for (stage, time) in [
+            ("queue", timings.queue),
+            ("decode", timings.decode),
+            ("compute", timings.compute),
+            ("total", timings.total),
+        ] {
             let labels = StageLabels { model: model.to_owned(), stage };
             self.stages.get_or_create(&labels).observe(time.as_secs_f64());
         }

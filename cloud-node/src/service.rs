@@ -4,12 +4,16 @@
 use crate::metrics::Metrics;
 use kerf_identity::PeerIdentity;
 use kerf_serving::{Admission, Compute, ComputeError, Models, Permit, Served};
-use kerf_transport::{Handler, HandlerFuture};
+use kerf_transport::Handler;
 use kerf_wire::{Answer, Arrival, Load, Reason, Refusal, Request, RequestHeader, Response, Timings};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// The handler of a cloud node's streams.
+/// Longest time that a request may wait, whatever its sender says.
+const LONGEST: Duration = Duration::from_secs(3600);
+
+/// What answers requests.
 pub(crate) struct Service {
     pub(crate) node: String,
     pub(crate) models: Models,
@@ -18,13 +22,17 @@ pub(crate) struct Service {
     pub(crate) metrics: Metrics,
 }
 
-impl Handler for Service {
+/// The service, as many connections share it.
+pub(crate) struct Shared(pub(crate) Arc<Service>);
+
+impl Handler for Shared {
     fn admit(&self, _peer: &PeerIdentity, header: &RequestHeader) -> Result<(), Refusal> {
+        let service = &self.0;
         let refuse = |reason, message: String| {
-            self.metrics.refused(&header.model, &reason);
-            Err(Refusal { id: header.id, node: self.node.clone(), reason, message })
+            service.metrics.refused(&header.model, &reason);
+            Err(Refusal { id: header.id, node: service.node.clone(), reason, message })
         };
-        let Some(served) = self.models.find(&header.model) else {
+        let Some(served) = service.models.find(&header.model) else {
             return refuse(Reason::ModelMissing, format!("this node has no model '{}'", header.model));
         };
         if served.digest != header.digest {
@@ -36,31 +44,38 @@ impl Handler for Service {
                 format!("boundary b{} is not before the last one, b{}", header.boundary, served.last());
             return refuse(Reason::BadRequest, message);
         }
-        if self.admission.in_flight() >= self.admission.capacity() {
-            let message = format!("{} requests are in flight already", self.admission.capacity());
+        if service.admission.in_flight() >= service.admission.capacity() {
+            let message = format!("{} requests are in flight already", service.admission.capacity());
             return refuse(Reason::Overloaded, message);
         }
         Ok(())
     }
 
-    fn handle(self: Arc<Self>, peer: Arc<PeerIdentity>, request: Request, arrival: Arrival) -> HandlerFuture {
+    fn handle(
+        &self,
+        peer: &PeerIdentity,
+        request: Request,
+        arrival: Arrival,
+    ) -> Pin<Box<dyn Future<Output = Response> + Send>> {
+        let service = Arc::clone(&self.0);
+        let peer = peer.to_string();
         Box::pin(async move {
             let (id, model) = (request.id, request.model.clone());
             let started = Instant::now();
-            let outcome = match self.admission.enter() {
-                Some(permit) => self.finish(permit, request, arrival, started).await,
+            let outcome = match service.admission.enter() {
+                Some(permit) => service.finish(permit, request, arrival, started).await,
                 None => Err((Reason::Overloaded, "no place is free".to_owned())),
             };
             match outcome {
                 Ok(answer) => {
-                    self.metrics.answered(&model, &answer.timings);
-                    tracing::debug!(%id, model, peer = %peer.name, total_us = answer.timings.total.as_micros(), "answered");
+                    service.metrics.answered(&model, &answer.timings);
+                    tracing::debug!(%id, model, peer, total_us = answer.timings.total.as_micros(), "answered");
                     Response::Answer(answer)
                 }
                 Err((reason, message)) => {
-                    self.metrics.refused(&model, &reason);
-                    tracing::info!(%id, model, peer = %peer.name, message, "refused");
-                    Response::Refusal(Refusal { id, node: self.node.clone(), reason, message })
+                    service.metrics.refused(&model, &reason);
+                    tracing::info!(%id, model, peer, message, "refused");
+                    Response::Refusal(Refusal { id, node: service.node.clone(), reason, message })
                 }
             }
         })
@@ -92,11 +107,12 @@ impl Service {
                 .runner
                 .run(boundary, served.last(), &mut values)
                 .map_err(|error| (Reason::Failed, error.to_string()))?;
-            let tensors = values.take(&wanted).map_err(|error| (Reason::BadRequest, error.to_string()))?;
+            let tensors =
+                served.outputs(&wanted, &values).map_err(|error| (Reason::BadRequest, error.to_string()))?;
             Ok((tensors, run.engine.to_owned(), decode, run.elapsed))
         };
-        // A request never waits longer than its sender does.
-        let deadline = started + request.deadline.min(Duration::from_secs(3600));
+        // A request never waits longer than its sender does, and no peer makes it wait for days.
+        let deadline = started + request.deadline.min(LONGEST);
         let done = self.compute.run(deadline, work).await.map_err(|error| match error {
             ComputeError::Deadline { .. } => (Reason::DeadlinePassed, error.to_string()),
             ComputeError::Stopped(reason) => (Reason::Failed, reason),

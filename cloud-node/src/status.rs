@@ -2,7 +2,8 @@
 
 use crate::service::Service;
 use kerf_engine::SegmentStore;
-use serde_json::{Value, json};
+use kerf_serving::work_section;
+use kerf_telemetry::{Section, Status, StatusPage};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -16,44 +17,31 @@ impl Page {
     pub(crate) fn new(service: Arc<Service>, store: Arc<SegmentStore>, since: Instant) -> Self {
         Self { service, store, since }
     }
+
+    fn models(&self) -> Section {
+        let section = Section::new("Models", &["model", "version", "boundaries", "answered"]);
+        self.service.models.iter().fold(section, |section, served| {
+            section.row([
+                served.name.as_str().into(),
+                served.version.as_str().into(),
+                (served.last() + 1).into(),
+                self.service.metrics.answers(&served.name).into(),
+            ])
+        })
+    }
 }
 
-impl kerf_telemetry::StatusPage for Page {
-    fn ready(&self) -> bool {
-        true
-    }
-
-    fn status(&self) -> Value {
-        let stats = self.store.stats();
-        let Service { admission, compute, models, metrics, node } = &*self.service;
-        let models: Vec<_> = models
-            .iter()
-            .map(|served| json!([served.name, served.version, served.last() + 1, metrics.answers(&served.name)]))
-            .collect();
-        json!({
-            "node": node,
-            "role": "cloud-node",
-            "version": env!("CARGO_PKG_VERSION"),
-            "uptime_s": self.since.elapsed().as_secs(),
-            "sections": [
-                {
-                    "title": "Models",
-                    "columns": ["model", "version", "boundaries", "answered"],
-                    "rows": models,
-                },
-                {
-                    "title": "Work",
-                    "columns": ["in flight", "bound", "computing", "waiting", "segments", "segment memory"],
-                    "rows": [[
-                        admission.in_flight(),
-                        admission.capacity(),
-                        compute.running(),
-                        compute.waiting(),
-                        stats.programs,
-                        format!("{:.1} MiB", stats.resident_bytes as f64 / 1048576.0),
-                    ]],
-                },
+impl StatusPage for Page {
+    fn status(&self) -> Status {
+        Status {
+            node: self.service.node.clone(),
+            role: "cloud node".to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            uptime: self.since.elapsed(),
+            sections: vec![
+                self.models(),
+                work_section(&self.service.admission, &self.service.compute, &self.store),
             ],
-        })
+        }
     }
 }

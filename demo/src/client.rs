@@ -40,8 +40,9 @@ pub(crate) struct Reply {
 
 impl Client {
     pub(crate) async fn connect(address: SocketAddr) -> anyhow::Result<Self> {
-        let stream =
-            TcpStream::connect(address).await.with_context(|| format!("cannot reach the edge node on {address}"))?;
+        let stream = TcpStream::connect(address)
+            .await
+            .with_context(|| format!("cannot reach the edge node on {address}"))?;
         stream.set_nodelay(true)?;
         let (sender, connection) = handshake(TokioIo::new(stream)).await?;
         tokio::spawn(connection);
@@ -71,7 +72,8 @@ impl Client {
 
         let response = self.sender.send_request(request).await?;
         let status = response.status();
-        let json_length = response.headers().get(JSON_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+        let json_length =
+            response.headers().get(JSON_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
         let body = response.into_body().collect().await?.to_bytes();
         ensure!(status.is_success(), "{status}: {}", String::from_utf8_lossy(&body));
         read(&body, json_length.unwrap_or(body.len()), &question.output)
@@ -87,7 +89,11 @@ fn read(body: &Bytes, json_length: usize, output: &str) -> anyhow::Result<Reply>
     ensure!(found["datatype"] == "FP32", "output '{output}' is {}, expected FP32", found["datatype"]);
     let shape = found["shape"].as_array().context("an output has no shape")?;
     let shape: Option<Vec<usize>> = shape.iter().map(|dim| dim.as_u64()?.try_into().ok()).collect();
-    let output = Tensor::new(DType::F32, shape.context("a shape is not of whole numbers")?, body.slice(json_length..))?;
+    let output = Tensor::new(
+        DType::F32,
+        shape.context("a shape is not of whole numbers")?,
+        body.slice(json_length..),
+    )?;
     let parameters = match header["parameters"].take() {
         Value::Object(parameters) => parameters,
         _ => serde_json::Map::new(),

@@ -29,7 +29,8 @@ pub(crate) fn embedded() -> Vec<Input> {
 
 /// The pictures of a folder, in order of name, at most [`MOST`].
 pub(crate) fn from_folder(folder: &Path) -> anyhow::Result<Vec<Input>> {
-    let entries = std::fs::read_dir(folder).with_context(|| format!("cannot read folder {}", folder.display()))?;
+    let entries =
+        std::fs::read_dir(folder).with_context(|| format!("cannot read folder {}", folder.display()))?;
     let mut paths = entries.map(|entry| Ok(entry?.path())).collect::<std::io::Result<Vec<_>>>()?;
     paths.retain(|path| {
         let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();

@@ -69,5 +69,5 @@ fn main() -> ExitCode {
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
-    kerf_settings::parse_duration(text).map_err(|error| error.to_string())
+    kerf_settings::units::duration(text).map_err(|error| error.to_string())
 }

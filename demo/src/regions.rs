@@ -41,7 +41,11 @@ pub(crate) struct Regions {
 impl Plan {
     fn latency_ms(&self, slowdown: f64, rate_mbps: f64, rtt_ms: f64) -> f64 {
         let here = slowdown * self.head_ms;
-        if self.bytes == 0 { here } else { here + self.bytes as f64 * 8e-3 / rate_mbps + rtt_ms + self.tail_ms }
+        if self.bytes == 0 {
+            here
+        } else {
+            here + self.bytes as f64 * 8e-3 / rate_mbps + rtt_ms + self.tail_ms
+        }
     }
 }
 
@@ -73,10 +77,19 @@ impl Regions {
                 bytes = match boundary {
                     0 => sizes[sizes.len() / 2],
                     b if b == last => 0,
-                    b => served.shipment(b, &values)?.iter().map(|named| named.tensor.data().len() as u64).sum(),
+                    b => served
+                        .shipment(b, &values)?
+                        .iter()
+                        .map(|named| named.tensor.data().len() as u64)
+                        .sum(),
                 };
             }
-            plans.push(Plan { boundary, head_ms: median_ms(&mut heads), tail_ms: median_ms(&mut tails), bytes });
+            plans.push(Plan {
+                boundary,
+                head_ms: median_ms(&mut heads),
+                tail_ms: median_ms(&mut tails),
+                bytes,
+            });
         }
         Ok(Self { plans })
     }
@@ -103,7 +116,8 @@ impl Regions {
     /// Cells of the grid in which an interior boundary is the fastest plan, and all cells.
     pub(crate) fn interior_wins(&self) -> (usize, usize) {
         let last = self.plans.len() - 1;
-        let won = cells().filter(|(slowdown, rate, rtt)| (1..last).contains(&self.best(*slowdown, *rate, *rtt)));
+        let won =
+            cells().filter(|(slowdown, rate, rtt)| (1..last).contains(&self.best(*slowdown, *rate, *rtt)));
         (won.count(), cells().count())
     }
 }

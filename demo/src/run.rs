@@ -8,7 +8,7 @@ use crate::regions::Regions;
 use crate::report;
 use crate::stage::Stage;
 use crate::table::Table;
-use anyhow::{Context as _, ensure};
+use anyhow::ensure;
 use bytes::Bytes;
 use kerf_settings::{EngineKind, Split};
 use kerf_tensor::{Tensor, compare, top1};
@@ -101,7 +101,10 @@ async fn play_phase(
     if phase.boundary < stage.last() {
         let dialled = Instant::now();
         while edge.connected() == 0 {
-            ensure!(dialled.elapsed() < CONNECT, "the edge node did not reach the cloud node within {CONNECT:?}");
+            ensure!(
+                dialled.elapsed() < CONNECT,
+                "the edge node did not reach the cloud node within {CONNECT:?}"
+            );
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
@@ -109,7 +112,9 @@ async fn play_phase(
     let start = Instant::now();
     let until = start + length;
     let clients: Vec<_> = (0..usize::from(clients))
-        .map(|client| tokio::spawn(ask_until(until, client, edge.http(), Arc::clone(script), Arc::clone(&tally))))
+        .map(|client| {
+            tokio::spawn(ask_until(until, client, edge.http(), Arc::clone(script), Arc::clone(&tally)))
+        })
         .collect();
 
     let title = phase.title(stage.last());
@@ -130,7 +135,10 @@ async fn play_phase(
             break;
         }
         tokio::time::sleep(REDRAW.min(left)).await;
-        table.draw(&locked(&tally).figures(title.clone()), start.elapsed().as_secs_f64() / length.as_secs_f64());
+        table.draw(
+            &locked(&tally).figures(title.clone()),
+            start.elapsed().as_secs_f64() / length.as_secs_f64(),
+        );
     }
     for client in clients {
         client.await?;
@@ -213,11 +221,11 @@ pub(crate) fn parse_split(text: &str) -> Result<Split, String> {
     match text {
         "edge" => Ok(Split::Edge),
         "cloud" => Ok(Split::Cloud),
-        _ => text
-            .strip_prefix('b')
-            .and_then(|number| number.parse().ok())
-            .map(Split::Boundary)
-            .ok_or_else(|| format!("'{text}' is not a split; expected edge, cloud or a boundary such as b3")),
+        _ => {
+            text.strip_prefix('b').and_then(|number| number.parse().ok()).map(Split::Boundary).ok_or_else(
+                || format!("'{text}' is not a split; expected edge, cloud or a boundary such as b3"),
+            )
+        }
     }
 }
 

@@ -13,9 +13,9 @@ use kerf_bundle::{Metric, Pack, PackRequest};
 use kerf_engine::{SegmentStore, Values};
 use kerf_graph::{Model, NoExternalData};
 use kerf_identity::{Authority, Role};
-use kerf_preprocess::Preprocess;
+use kerf_preprocess::{Preprocess, Steps};
 use kerf_repository::{Overwrite, Repository};
-use kerf_serving::Served;
+use kerf_serving::{Served, open_engines};
 use kerf_settings::{
     CloudAddress, CloudLimits, CloudSettings, EdgeLimits, EdgeSettings, EngineSettings, Fallback,
     IdentityFiles, LinkSettings, LogFormat, LogSettings, ModelSettings, Split,
@@ -33,8 +33,8 @@ const CAMERA: &str = "camera";
 /// Boundaries kept of the embedded model.
 const BOUNDARIES: usize = 16;
 /// Channel means and deviations that the embedded model was trained with; see assets/README.md.
-const CAMERA_MEAN: [f32; 3] = [0.5, 0.5, 0.5];
-const CAMERA_STD: [f32; 3] = [0.25, 0.25, 0.25];
+const CAMERA_MEAN: [f64; 3] = [0.40, 0.40, 0.40];
+const CAMERA_STD: [f64; 3] = [0.22, 0.22, 0.22];
 const MEMORY: u64 = 512 << 20;
 const LOOPBACK: &str = "127.0.0.1:0";
 
@@ -56,7 +56,8 @@ impl Stage {
         let (repository, name, inputs) = match (&arguments.model, &arguments.inputs) {
             (Some(model), Some(pictures)) => {
                 let name = model.file_name().and_then(|name| name.to_str());
-                let name = name.with_context(|| format!("{} names no model; expected DIR/N", model.display()))?;
+                let name =
+                    name.with_context(|| format!("{} names no model; expected DIR/N", model.display()))?;
                 let repository = model.parent().unwrap_or(Path::new("."));
                 let repository = if repository == Path::new("") { Path::new(".") } else { repository };
                 (repository.to_owned(), name.to_owned(), inputs::from_folder(pictures)?)
@@ -67,7 +68,7 @@ impl Stage {
                 (repository, CAMERA.to_owned(), inputs::embedded())
             }
         };
-        let opened = kerf_engines::open(&(&engine).into())?;
+        let opened = open_engines(&engine)?;
         let bundle = Repository::new(&repository).open(&name)?;
         ensure!(
             bundle.card.preprocess.is_some(),
@@ -223,12 +224,24 @@ fn pack_camera(repository: &Repository) -> anyhow::Result<()> {
         source,
         model: &model,
         boundaries: BOUNDARIES,
-        preprocess: Some((&input, Preprocess::normalise(CAMERA_MEAN, CAMERA_STD)?)),
+        preprocess: Some((&input, camera_steps()?)),
         metric: Metric::Numeric,
         tolerance: 1e-4,
     })?;
     repository.write(&pack, Overwrite::Refuse)?;
     Ok(())
+}
+
+/// What the embedded model was trained on: levels scaled to 0–1, then normalised, no resizing.
+fn camera_steps() -> anyhow::Result<Preprocess> {
+    let steps = Steps {
+        resize: None,
+        crop: None,
+        mean: CAMERA_MEAN.into(),
+        std: CAMERA_STD.into(),
+        ..Steps::imagenet()
+    };
+    Ok(Preprocess::new(steps)?)
 }
 
 /// A CA and a certificate for each node, as `partitioner certs` makes them.
@@ -238,7 +251,7 @@ fn certify(folder: &Path) -> anyhow::Result<()> {
     let write = |name: String, pem: &str| std::fs::write(folder.join(name), pem);
     write("ca.pem".to_owned(), authority.cert_pem())?;
     for (role, node) in [(Role::Cloud, CLOUD), (Role::Edge, EDGE)] {
-        let certificate = authority.issue(role, node, &["localhost"], Duration::from_secs(86_400), now)?;
+        let certificate = authority.issue(role, node, &[], Duration::from_secs(86_400), now)?;
         write(format!("{node}.pem"), &certificate.cert_pem)?;
         write(format!("{node}.key"), &certificate.key_pem)?;
     }

@@ -29,7 +29,9 @@ impl Table {
         }
         let mut lines = vec![self.line(figures, Some(share))];
         let waiting = self.titles.iter().skip(self.done.len() + 1);
-        lines.extend(waiting.map(|title| style(format!("{title:<width$}", width = self.width)).dim().to_string()));
+        lines.extend(
+            waiting.map(|title| style(format!("{title:<width$}", width = self.width)).dim().to_string()),
+        );
         self.clear();
         for line in &lines {
             println!("{line}");
@@ -57,8 +59,19 @@ impl Table {
     fn heading(&self) -> String {
         format!(
             "{:<width$}  {:<BAR$}  {:>8} {:>7}  {:>8} {:>8} {:>8}  {:>8} {:>7}  {:>6} {:>6} {:>8}  {:>8}",
-            "route", "", "answers", "failed", "p50 ms", "p95 ms", "p99 ms", "accuracy", "agree", "edge", "cloud",
-            "fallback", "B/answer",
+            "route",
+            "",
+            "answers",
+            "failed",
+            "p50 ms",
+            "p95 ms",
+            "p99 ms",
+            "accuracy",
+            "agree",
+            "edge",
+            "cloud",
+            "fallback",
+            "B/answer",
             width = self.width
         )
     }

@@ -18,10 +18,10 @@ pub use models::ModelError;
 
 use anyhow::Context as _;
 use kerf_engine::SegmentStore;
-use kerf_identity::Identity;
-use kerf_mesh::{Mesh, MeshConfig, NodeAddress};
+use kerf_identity::{Identity, Paths, Role};
+use kerf_mesh::{Mesh, MeshConfig, NodeAddress, NodeState};
 use kerf_repository::Repository;
-use kerf_serving::{Admission, Compute, Models};
+use kerf_serving::{Admission, Compute, Models, open_engines};
 use kerf_settings::{EdgeSettings, Fallback};
 use kerf_transport::{Client, Config};
 use prometheus_client::registry::Registry;
@@ -50,7 +50,7 @@ impl EdgeNode {
     /// Loads the models, dials the cloud and listens. Returns when requests are answered;
     /// cloud nodes may still be connecting.
     pub async fn start(settings: EdgeSettings) -> anyhow::Result<Self> {
-        let engines = kerf_engines::open(&engine_choice(&settings.engine))?;
+        let engines = open_engines(&settings.engine)?;
         tracing::info!(node = settings.node, engine = engines.why, "starting");
         let store = Arc::new(SegmentStore::new(settings.limits.memory));
         let models = {
@@ -59,14 +59,20 @@ impl EdgeNode {
         };
 
         let identity = &settings.identity;
-        let identity = Identity::load(&identity.ca, &identity.certificate, &identity.key)?;
+        let identity = Identity::load(&Paths {
+            ca: identity.ca.clone(),
+            certificate: identity.certificate.clone(),
+            key: identity.key.clone(),
+        })?;
+        identity.require(Role::Edge)?;
         let link = &settings.link;
         let config =
             Config { idle_timeout: link.idle_timeout, keep_alive: link.keep_alive, ..Config::default() };
-        let client = Client::new(&identity, config)?;
+        let client = Client::new(identity, config)?;
         let nodes = settings.cloud.iter();
         let nodes = nodes.map(|peer| NodeAddress { node: peer.node.clone(), address: peer.address.clone() });
-        let mesh = Mesh::new(client, nodes.collect(), MeshConfig { stall: link.stall, ..MeshConfig::default() });
+        let mesh =
+            Mesh::new(client, nodes.collect(), MeshConfig { stall: link.stall, ..MeshConfig::default() });
 
         let mut registry = Registry::default();
         let metrics = metrics::Metrics::register(&mut registry);
@@ -110,7 +116,7 @@ impl EdgeNode {
 
         let admin_address = admin.local_addr();
         let background = vec![
-            tokio::spawn(admin.serve()),
+            tokio::spawn(serve_admin(admin)),
             tokio::spawn(observe(Arc::clone(&service), Arc::clone(&store))),
         ];
         tracing::info!(node = settings.node, %http, admin = %admin_address, "ready");
@@ -129,7 +135,7 @@ impl EdgeNode {
 
     /// Cloud nodes that are connected now.
     pub fn connected(&self) -> usize {
-        self.service.pipeline.mesh.status().iter().filter(|node| node.is_connected()).count()
+        self.service.pipeline.mesh.status().iter().filter(|node| node.state == NodeState::Connected).count()
     }
 
     /// Refuses new requests and lets the running ones finish, for at most `within`.
@@ -181,26 +187,27 @@ fn load(
     Ok(models)
 }
 
-fn engine_choice(settings: &kerf_settings::EngineSettings) -> kerf_engines::EngineChoice {
-    kerf_engines::EngineChoice {
-        kind: match settings.kind {
-            kerf_settings::EngineKind::Auto => kerf_engines::Kind::Auto,
-            kerf_settings::EngineKind::Tract => kerf_engines::Kind::Tract,
-            kerf_settings::EngineKind::Ort => kerf_engines::Kind::Ort,
-        },
-        threads: settings.threads,
-        library: settings.library.clone(),
-    }
-}
-
 /// Keeps gauges current: they describe now, and nothing else would tell them.
 async fn observe(service: Arc<Service>, store: Arc<SegmentStore>) {
     let mut tick = tokio::time::interval(OBSERVE_EVERY);
     loop {
         tick.tick().await;
-        service.metrics.observe(service.admission.in_flight(), store.stats().resident_bytes);
+        service.metrics.observe(service.admission.in_flight(), resident(&store));
         for node in service.pipeline.mesh.status() {
-            service.metrics.observe_node(&node.node, node.is_connected());
+            service.metrics.observe_node(&node.node, node.state == NodeState::Connected);
         }
+    }
+}
+
+/// Bytes of all compiled segments, those that must stay among them.
+fn resident(store: &SegmentStore) -> u64 {
+    let stats = store.stats();
+    stats.bytes + stats.pinned_bytes
+}
+
+/// Serves metrics and status for as long as the node lives, its last moments included.
+async fn serve_admin(admin: kerf_telemetry::Admin) {
+    if let Err(error) = admin.serve(std::future::pending()).await {
+        tracing::error!(%error, "the admin listener stopped");
     }
 }

@@ -73,11 +73,26 @@ impl Metrics {
         registry.register("requests", "Requests by how they ended", metrics.requests.clone());
         registry.register("answers", "Answers by who made them", metrics.answers.clone());
         let unit = || Unit::Seconds;
-        registry.register_with_unit("request", "Time from request to answer", unit(), metrics.seconds.clone());
+        registry.register_with_unit(
+            "request",
+            "Time from request to answer",
+            unit(),
+            metrics.seconds.clone(),
+        );
         registry.register_with_unit("stage", "Time by stage of a request", unit(), metrics.stages.clone());
-        registry.register_with_unit("shipped", "Tensor bytes sent to the cloud", Unit::Bytes, metrics.shipped.clone());
+        registry.register_with_unit(
+            "shipped",
+            "Tensor bytes sent to the cloud",
+            Unit::Bytes,
+            metrics.shipped.clone(),
+        );
         registry.register("in_flight", "Requests admitted and not yet answered", metrics.in_flight.clone());
-        registry.register_with_unit("segments", "Compiled segments held", Unit::Bytes, metrics.resident.clone());
+        registry.register_with_unit(
+            "segments",
+            "Compiled segments held",
+            Unit::Bytes,
+            metrics.resident.clone(),
+        );
         registry.register("connected", "Whether a cloud node is connected", metrics.connected.clone());
         metrics
     }

@@ -26,7 +26,9 @@ pub(crate) struct Model {
 #[derive(Debug, thiserror::Error)]
 pub enum ModelError {
     /// The split names a boundary that the model lacks.
-    #[error("models.{model}.split is b{boundary}, but {model} has boundaries b0 to b{last}; see `partitioner inspect`")]
+    #[error(
+        "models.{model}.split is b{boundary}, but {model} has boundaries b0 to b{last}; see `partitioner inspect`"
+    )]
     NoSuchBoundary {
         /// The model.
         model: String,

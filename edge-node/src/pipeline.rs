@@ -116,7 +116,7 @@ impl Pipeline {
                 Err(reason) => values = self.fall_back(model, values, &job, reason, &mut trip).await?,
             }
         }
-        let outputs = values.take(&job.outputs)?;
+        let outputs = model.served.outputs(&job.outputs, &values)?;
         Ok(Outcome { outputs, route: trip.route, timings: trip.timings })
     }
 
@@ -146,10 +146,7 @@ impl Pipeline {
             return Ok(values);
         }
         let served = Arc::clone(&model.served);
-        let done = self
-            .compute
-            .run(deadline, move || served.decode(&mut values).map(|()| values))
-            .await?;
+        let done = self.compute.run(deadline, move || served.decode(&mut values).map(|()| values)).await?;
         trip.timings.queue += done.queued;
         trip.timings.preprocess += done.elapsed;
         Ok(done.value?)
@@ -206,9 +203,9 @@ impl Pipeline {
             .map_err(|_| format!("no answer within {} ms", patience.as_millis()))?
             .map_err(|error: MeshError| error.to_string())?;
         let answer = reply.answer;
-        served.check_outputs(&request.outputs, &answer.tensors).map_err(|reason| {
-            format!("{} sent a wrong answer: {reason}", reply.node)
-        })?;
+        served
+            .check_outputs(&request.outputs, &answer.tensors)
+            .map_err(|reason| format!("{} sent a wrong answer: {reason}", reply.node))?;
         trip.timings.network = reply.network.saturating_sub(answer.timings.total);
         trip.timings.cloud_queue = answer.timings.queue;
         trip.timings.cloud_compute = answer.timings.compute;

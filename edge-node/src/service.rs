@@ -78,7 +78,11 @@ impl InferenceService for Service {
             let outcome = self.answer(request, started).await;
             // Names that no model has are not labels: a client could invent any number of them.
             if self.models.contains_key(&name) {
-                self.metrics.finished(&name, outcome.as_ref().err().map(|failure| failure.kind), started.elapsed());
+                self.metrics.finished(
+                    &name,
+                    outcome.as_ref().err().map(|failure| failure.kind),
+                    started.elapsed(),
+                );
             }
             outcome
         })
@@ -92,7 +96,8 @@ impl Service {
             return Err(Failure::new(FailureKind::Unavailable, "the node is stopping"));
         }
         let Some(_permit) = self.admission.enter() else {
-            let message = format!("{} requests are in flight already; try again later", self.admission.capacity());
+            let message =
+                format!("{} requests are in flight already; try again later", self.admission.capacity());
             return Err(Failure::new(FailureKind::Overloaded, message));
         };
         let given = timeout(&request.parameters)?.unwrap_or(model.deadline).min(model.deadline);

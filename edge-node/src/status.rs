@@ -2,7 +2,9 @@
 
 use crate::service::Service;
 use kerf_engine::SegmentStore;
-use serde_json::{Value, json};
+use kerf_serving::work_section;
+use kerf_telemetry::{Section, Status, StatusPage};
+use serde_json::Value;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -17,75 +19,55 @@ impl Page {
         Self { service, store, since }
     }
 
-    fn models(&self) -> Vec<Value> {
-        let rows = self.service.models.values().map(|model| {
+    fn models(&self) -> Section {
+        let columns = ["model", "split", "fallback", "answered here", "by the cloud", "by fallback"];
+        self.service.models.values().fold(Section::new("Models", &columns), |section, model| {
             let served = &model.served;
-            let count = |by| self.service.metrics.answers_by(&served.name, model.split, by);
-            json!([
-                served.name,
-                format!("b{} of {}", model.split, served.last()),
-                format!("{:?}", model.fallback),
+            let count = |by| Value::from(self.service.metrics.answers_by(&served.name, model.split, by));
+            section.row([
+                served.name.as_str().into(),
+                format!("b{} of {}", model.split, served.last()).into(),
+                format!("{:?}", model.fallback).into(),
                 count("edge"),
                 count("cloud"),
                 count("fallback"),
             ])
-        });
-        rows.collect()
+        })
     }
 
-    fn peers(&self) -> Vec<Value> {
-        let status = self.service.pipeline.mesh.status();
-        let rows = status.iter().map(|node| {
-            json!([
-                node.node,
-                node.address,
-                node.state.to_string(),
-                node.rtt.map_or(Value::Null, |rtt| format!("{:.1} ms", rtt.as_secs_f64() * 1e3).into()),
-                node.outstanding,
-                node.last_error,
+    fn cloud(&self) -> Section {
+        let columns = ["node", "address", "state", "RTT", "outstanding", "last error"];
+        let nodes = self.service.pipeline.mesh.status();
+        nodes.into_iter().fold(Section::new("Cloud nodes", &columns), |section, node| {
+            let rtt = node.rtt.map(|rtt| format!("{:.1} ms", rtt.as_secs_f64() * 1e3));
+            section.row([
+                node.node.into(),
+                node.address.into(),
+                node.state.name().into(),
+                rtt.into(),
+                node.outstanding.into(),
+                node.last_error.into(),
             ])
-        });
-        rows.collect()
+        })
     }
 }
 
-impl kerf_telemetry::StatusPage for Page {
+impl StatusPage for Page {
     fn ready(&self) -> bool {
         kerf_oip::InferenceService::ready(&*self.service)
     }
 
-    fn status(&self) -> Value {
-        let stats = self.store.stats();
-        let admission = &self.service.admission;
-        json!({
-            "node": self.service.pipeline.node,
-            "role": "edge-node",
-            "version": env!("CARGO_PKG_VERSION"),
-            "uptime_s": self.since.elapsed().as_secs(),
-            "sections": [
-                {
-                    "title": "Models",
-                    "columns": ["model", "split", "fallback", "answered here", "by the cloud", "by fallback"],
-                    "rows": self.models(),
-                },
-                {
-                    "title": "Cloud nodes",
-                    "columns": ["node", "address", "state", "RTT", "outstanding", "last error"],
-                    "rows": self.peers(),
-                },
-                {
-                    "title": "Work",
-                    "columns": ["in flight", "bound", "computing", "waiting", "segments", "segment memory"],
-                    "rows": [[
-                        admission.in_flight(),
-                        admission.capacity(),
-                        self.service.pipeline.compute.running(),
-                        self.service.pipeline.compute.waiting(),
-                        stats.programs,
-                        format!("{:.1} MiB", stats.resident_bytes as f64 / 1048576.0),
-                    ]],
-                },
+    fn status(&self) -> Status {
+        Status {
+            node: self.service.pipeline.node.clone(),
+            role: "edge node".to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            uptime: self.since.elapsed(),
+            sections: vec![
+                self.models(),
+                self.cloud(),
+                work_section(&self.service.admission, &self.service.pipeline.compute, &self.store),
             ],
-        })
+        }
     }
 }

@@ -74,7 +74,8 @@ fn touched_files_are_named() {
     };
     let remove = |path: &Path| fs::remove_file(path).unwrap();
     let create = |path: &Path| fs::write(path, "").unwrap();
-    let cases: &[(&str, &dyn Fn(&Path), &str)] = &[
+    type Damage<'a> = &'a dyn Fn(&Path);
+    let cases: &[(&str, Damage, &str)] = &[
         (CARD, &append, "model.yaml differs from its digest"),
         (MODEL, &flip, "1/model.onnx differs from its digest"),
         (BOUNDARIES, &append, "1/boundaries.json differs from its digest"),

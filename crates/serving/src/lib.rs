@@ -9,10 +9,16 @@
 
 mod admission;
 mod compute;
+mod engines;
 mod health;
 mod models;
+mod signal;
+mod work;
 
 pub use admission::{Admission, Permit};
 pub use compute::{Compute, ComputeError, Done};
+pub use engines::open_engines;
 pub use health::{ProbeError, probe};
 pub use models::{InputError, LoadError, Models, Served};
+pub use signal::shutdown_signal;
+pub use work::work_section;

@@ -180,7 +180,8 @@ impl Served {
             }
             values.insert(name, tensor);
         }
-        let stands_in = encoded.filter(|step| values.get(&step.encoded_input).is_some()).map(|step| &step.input);
+        let stands_in =
+            encoded.filter(|step| values.get(&step.encoded_input).is_some()).map(|step| &step.input);
         for spec in wanted {
             if values.get(&spec.name).is_none() && stands_in != Some(&spec.name) {
                 return Err(InputError::Missing { name: spec.name.clone(), expected: spec.to_string() });
@@ -246,7 +247,21 @@ impl Served {
     /// Compiles `from..to` now rather than at the first request; `keep` holds it outside the cap.
     pub fn prepare(&self, from: usize, to: usize, keep: bool) -> Result<(), LoadError> {
         let outcome = if keep { self.runner.pin(from, to) } else { self.runner.warm(from, to) };
-        outcome.map_err(|source| LoadError::Compile { model: self.name.clone(), source })
+        outcome.map(|_| ()).map_err(|source| LoadError::Compile { model: self.name.clone(), source })
+    }
+
+    /// The graph outputs `names` among what is known, in that order.
+    pub fn outputs(&self, names: &[String], values: &Values) -> Result<Vec<NamedTensor>, InputError> {
+        names
+            .iter()
+            .map(|name| match values.get(name) {
+                Some(tensor) => Ok(NamedTensor { name: name.clone(), tensor: tensor.clone() }),
+                None => {
+                    let expected = list(self.model.model().outputs(), None);
+                    Err(InputError::Missing { name: name.clone(), expected })
+                }
+            })
+            .collect()
     }
 }
 

@@ -89,8 +89,15 @@ fn router(registry: Arc<Registry>, status: Arc<dyn StatusPage>) -> Router {
         .route("/page.js", get(|| async { asset("text/javascript; charset=utf-8", SCRIPT) }))
         .route("/metrics", get(metrics))
         .route("/status", get(status_json))
-        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/healthz", get(health))
         .with_state(Sources { registry, status })
+}
+
+async fn health(State(sources): State<Sources>) -> Response {
+    if sources.status.ready() {
+        return "ok\n".into_response();
+    }
+    (StatusCode::SERVICE_UNAVAILABLE, "not ready\n").into_response()
 }
 
 async fn metrics(State(sources): State<Sources>) -> Response {

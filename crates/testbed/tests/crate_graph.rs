@@ -80,7 +80,8 @@ fn workspace() -> BTreeMap<String, BTreeSet<String>> {
 
 /// Every crate that a normal build of `package` links.
 fn reachable(package: &str) -> BTreeSet<String> {
-    let tree = cargo(&["tree", "--offline", "-p", package, "-e", "normal", "--prefix", "none", "--format", "{p}"]);
+    let tree =
+        cargo(&["tree", "--offline", "-p", package, "-e", "normal", "--prefix", "none", "--format", "{p}"]);
     tree.lines().filter_map(|line| line.split(' ').next()).map(str::to_owned).collect()
 }
 

@@ -5,6 +5,11 @@ use std::time::Duration;
 
 /// Answers `/status`; asked anew for every request, so it should be quick.
 pub trait StatusPage: Send + Sync + 'static {
+    /// Whether the node takes requests: what `/healthz` answers.
+    fn ready(&self) -> bool {
+        true
+    }
+
     /// How the node is now.
     fn status(&self) -> Status;
 }

@@ -1,0 +1,189 @@
+#!/usr/bin/env python3
+"""Measures what docs/benchmarks.md quotes, and writes it there.
+
+    scripts/bench.py [--only NAME...] [--cold] [--print]
+
+Every table between `<!-- bench:NAME -->` and `<!-- /bench -->` in docs/benchmarks.md is replaced
+by what this machine gives now; the prose around stays. Needs what acceptance.py needs. `--cold`
+also times a build from nothing (several minutes); without it that table is left as it is.
+`--print` shows the tables and leaves the file alone.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import platform
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+from acceptance import DATA, ROOT, TARGET, Mesh, ask_tensor, photos, pillow_preprocess, run
+
+PAGE = ROOT / "docs/benchmarks.md"
+
+
+def machine():
+    cpu = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), "?")
+    rustc = run("rustc", "-V").stdout.strip()
+    commit = run("git", "-C", ROOT, "rev-parse", "--short", "HEAD").stdout.strip()
+    load = os.getloadavg()[0]
+    return (
+        f"{os.cpu_count()} cores, {cpu}, {platform.system()} {platform.machine()}, {rustc}; "
+        f"commit {commit}, {time.strftime('%Y-%m-%d', time.gmtime())}, load average before {load:.1f}"
+    )
+
+
+def pack(folder, model, name, *more):
+    run(TARGET / "partitioner", "pack", DATA / f"models/{model}.onnx", "--name", name, "--into", folder, *more)
+    return folder / name
+
+
+def bench_cut(folder):
+    rows = ["| model | engine | whole, ms (median) | head + tail over whole, median of the boundaries | worst | boundaries |", "|---|---|---|---|---|---|"]
+    for model in ("mobilenet_v2_imagenet_fp32", "cifar10_resnet20", "yolox_nano"):
+        packed = pack(folder, model, model)
+        for engine in ("ort", "tract"):
+            found = run(TARGET / "partitioner", "bench", packed, "--engine", engine, "--threads", "1", "--runs", "30", "--json")
+            figures = json.loads(found.stdout)
+            ratios = [entry["ratio"] for entry in figures["boundaries"]]
+            rows.append(
+                f"| {model} | {engine} | {figures['whole_ms']:.2f} | {statistics.median(ratios):.3f} | {max(ratios):.3f} | {len(ratios)} |"
+            )
+    return rows
+
+
+def bench_mesh(folder):
+    """total − head − tail of a split request, as the edge node itself reports it."""
+    packed = pack(folder, "mobilenet_v2_imagenet_fp32", "mobilenet", "--preprocess", "imagenet")
+    places = json.loads((packed / "1/boundaries.json").read_text())["boundaries"]
+    boundary = min(range(1, len(places) - 1), key=lambda index: abs((places[index]["bytes"] or 0) - 50_000))
+    size = places[boundary]["bytes"]
+    with Mesh(folder, ["mobilenet"]) as mesh:
+        mesh.write(f"b{boundary}")
+        mesh.start("cloud")
+        mesh.start("edge")
+        tensor = pillow_preprocess(photos(1)[0])
+        spec = json.loads(run(TARGET / "partitioner", "inspect", packed, "--json").stdout)
+        source, output = spec["inputs"][0]["name"], spec["outputs"][0]["name"]
+        samples = []
+        with mesh.client() as client:
+            for index in range(320):
+                start = time.perf_counter()
+                answer = ask_tensor(client, "mobilenet", source, output, tensor).get_response()["parameters"]
+                outside = (time.perf_counter() - start) * 1e6
+                assert "fallback" not in answer, answer
+                if index >= 20:
+                    samples.append({**answer, "client_us": outside})
+    part = lambda key: statistics.median(sample.get(key, 0) for sample in samples) / 1e3
+    overhead = [sample["total_us"] - sample.get("head_us", 0) - sample.get("cloud_compute_us", 0) for sample in samples]
+    overhead.sort()
+    return [
+        f"Boundary b{boundary}, {size} bytes, 300 requests one after another, medians in ms:",
+        "",
+        "| part | ms |",
+        "|---|---|",
+        f"| head, on the edge | {part('head_us'):.2f} |",
+        f"| tail, in the cloud | {part('cloud_compute_us'):.2f} |",
+        f"| **mesh overhead: total − head − tail** | **{statistics.median(overhead) / 1e3:.2f}** (p90 {overhead[len(overhead) * 9 // 10] / 1e3:.2f}) |",
+        f"| of which waiting for a compute thread, edge | {part('queue_us'):.2f} |",
+        f"| of which waiting for a compute thread, cloud | {part('cloud_queue_us'):.2f} |",
+        f"| of which network: QUIC there and back, and the cloud's own bookkeeping | {part('network_us'):.2f} |",
+        f"| total, as the edge node sees it | {part('total_us'):.2f} |",
+        f"| total, as the Python client sees it (HTTP and its own encoding included) | {part('client_us'):.2f} |",
+    ]
+
+
+def bench_memory(folder):
+    with Mesh(folder, []) as mesh:
+        mesh.write("edge")
+        pathlib.Path(folder, "models").mkdir(exist_ok=True)
+        config = mesh.folder / "edge.yaml"
+        text = re.sub(r"cloud:\n.*\n", "", config.read_text()).replace("models:\n", "models: []\n")
+        rows = ["| engine | resident memory, MiB |", "|---|---|"]
+        for engine in ("tract", "ort"):
+            config.write_text(text.replace("kind: auto", f"kind: {engine}"))
+            process = subprocess.Popen([TARGET / "edge-node", "--config", config], stderr=subprocess.DEVNULL)
+            time.sleep(2)
+            status = pathlib.Path(f"/proc/{process.pid}/status").read_text()
+            process.terminate()
+            process.wait()
+            resident = int(re.search(r"VmRSS:\s+(\d+)", status)[1]) / 1024
+            rows.append(f"| {engine} | {resident:.1f} |")
+    return rows
+
+
+def bench_inspect(folder):
+    models = pathlib.Path(os.environ.get("KERF_LARGE_MODELS", folder / "large"))
+    if not (models / "densenet121.onnx").exists():
+        models.mkdir(exist_ok=True)
+        run(sys.executable, DATA / "make_models.py", models, "densenet121")
+    path = models / "densenet121.onnx"
+    times = []
+    for _ in range(11):
+        start = time.perf_counter()
+        out = run(TARGET / "partitioner", "inspect", path, "--json").stdout
+        times.append(time.perf_counter() - start)
+    nodes = len(json.loads(out)["nodes"])
+    return ["| graph | nodes | file, MB | whole process, s (median of 11) |", "|---|---|---|---|",
+            f"| densenet121 | {nodes} | {path.stat().st_size / 1e6:.1f} | {statistics.median(times):.3f} |"]
+
+
+def bench_transport(_folder):
+    out = subprocess.run(["cargo", "bench", "-q", "-p", "kerf-transport", "--", "--output-format", "bencher"],
+                         cwd=ROOT, text=True, capture_output=True, check=True).stdout
+    rows = ["| echo over loopback, mutual TLS | median, µs |", "|---|---|"]
+    for name, nanos in re.findall(r"^test (\S+)\s+\.\.\. bench:\s+([\d,]+) ns", out, re.M):
+        rows.append(f"| {name} | {int(nanos.replace(',', '')) / 1e3:.0f} |")
+    return rows
+
+
+def bench_binaries(_folder):
+    rows = ["| binary | MiB (release, stripped) |", "|---|---|"]
+    for name in ("edge-node", "cloud-node", "partitioner", "demo"):
+        rows.append(f"| {name} | {(TARGET / name).stat().st_size / 2**20:.1f} |")
+    return rows
+
+
+def bench_build(folder):
+    target = pathlib.Path(folder, "cold")
+    start = time.perf_counter()
+    subprocess.run(["cargo", "build", "--release", "-q", "-p", "demo"], cwd=ROOT, check=True,
+                   env={**os.environ, "CARGO_TARGET_DIR": str(target)})
+    took = time.perf_counter() - start
+    shutil.rmtree(target)
+    return ["| build | s |", "|---|---|", f"| `cargo build --release -p demo`, nothing built, crates downloaded | {took:.0f} |"]
+
+
+BENCHES = {"cut": bench_cut, "mesh": bench_mesh, "memory": bench_memory, "inspect": bench_inspect,
+           "transport": bench_transport, "binaries": bench_binaries, "build": bench_build}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", nargs="+", choices=list(BENCHES), metavar="NAME", help=f"of {', '.join(BENCHES)}")
+    parser.add_argument("--cold", action="store_true", help="time a build from nothing too")
+    parser.add_argument("--print", action="store_true", help="leave docs/benchmarks.md alone")
+    arguments = parser.parse_args()
+    names = arguments.only or [name for name in BENCHES if name != "build" or arguments.cold]
+    page = PAGE.read_text()
+    tables = {"machine": [machine()]} if not arguments.only else {}
+    for name in names:
+        print(f"measuring {name} …", file=sys.stderr, flush=True)
+        with tempfile.TemporaryDirectory() as folder:
+            tables[name] = BENCHES[name](pathlib.Path(folder))
+    for name, rows in tables.items():
+        table = "\n".join(rows)
+        if arguments.print:
+            print(f"\n{name}\n{table}")
+        page = re.sub(rf"(<!-- bench:{name} -->\n).*?(<!-- /bench -->)", lambda found: f"{found[1]}{table}\n{found[2]}", page, flags=re.S)
+    if not arguments.print:
+        PAGE.write_text(page)
+
+
+if __name__ == "__main__":
+    main()
