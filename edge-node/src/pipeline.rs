@@ -104,13 +104,13 @@ impl Pipeline {
     /// Carries `job` through `model` until there is an answer or its deadline has passed.
     pub(crate) async fn answer(&self, model: &Arc<Model>, job: Job) -> Result<Outcome, PipelineError> {
         let mut trip = Trip::new(model, &self.node);
-        let last = model.served.last();
         let mut values = model.served.accept(0, job.inputs.clone())?;
 
         if model.split > 0 {
             values = self.head(model, values, job.deadline, &mut trip).await?;
         }
-        if model.split < last {
+        // Outputs that the head has produced already need no tail.
+        if job.outputs.iter().any(|name| values.get(name).is_none()) {
             match self.ship(model, &values, &job, &mut trip).await {
                 Ok(outputs) => values.extend(outputs),
                 Err(reason) => values = self.fall_back(model, values, &job, reason, &mut trip).await?,

@@ -107,7 +107,8 @@ impl Service {
             outputs: wanted(&model, &request)?,
             inputs: request.inputs,
             deadline: started + given,
-            traceparent: request.traceparent,
+            // A malformed one is the client's loss: tracing is no reason to refuse work.
+            traceparent: request.traceparent.filter(|value| kerf_wire::is_traceparent(value)),
         };
         let Outcome { outputs, route, timings } = self.pipeline.answer(&model, job).await.map_err(failure)?;
         self.metrics.answered(&request.model, &route, &timings);

@@ -102,7 +102,7 @@ impl Analysis {
         &self.costs[node]
     }
 
-    /// Sum over all nodes. Weights that several nodes share count once for each.
+    /// Sum over all nodes. Weights that several nodes share count once, for their first reader.
     pub fn total(&self) -> NodeCost {
         self.total
     }

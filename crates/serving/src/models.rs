@@ -33,14 +33,14 @@ pub struct Models {
 pub enum LoadError {
     /// The repository has no such model, or it is damaged.
     #[error(transparent)]
-    Open(#[from] OpenError),
+    Open(#[from] Box<OpenError>),
     /// No engine takes a segment that must be ready.
     #[error("model {model}: {source}")]
     Compile {
         /// The model.
         model: String,
         /// Why.
-        source: CompileError,
+        source: Box<CompileError>,
     },
 }
 
@@ -94,10 +94,10 @@ impl Models {
         engines: &[Arc<dyn Engine>],
         store: &Arc<SegmentStore>,
     ) -> Result<Self, LoadError> {
-        let names = if names.is_empty() { repository.list()? } else { names.to_vec() };
+        let names = if names.is_empty() { repository.list().map_err(Box::new)? } else { names.to_vec() };
         let mut by_name = BTreeMap::new();
         for name in names {
-            let bundle = repository.open(&name)?;
+            let bundle = repository.open(&name).map_err(Box::new)?;
             let served = Served::new(bundle, engines, store);
             tracing::info!(model = name, digest = %hex(&served.digest[..6]), boundaries = served.last() + 1, "loaded");
             by_name.insert(name, Arc::new(served));
@@ -247,7 +247,9 @@ impl Served {
     /// Compiles `from..to` now rather than at the first request; `keep` holds it outside the cap.
     pub fn prepare(&self, from: usize, to: usize, keep: bool) -> Result<(), LoadError> {
         let outcome = if keep { self.runner.pin(from, to) } else { self.runner.warm(from, to) };
-        outcome.map(|_| ()).map_err(|source| LoadError::Compile { model: self.name.clone(), source })
+        outcome
+            .map(|_| ())
+            .map_err(|source| LoadError::Compile { model: self.name.clone(), source: Box::new(source) })
     }
 
     /// The graph outputs `names` among what is known, in that order.

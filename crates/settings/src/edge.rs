@@ -26,7 +26,7 @@ pub struct EdgeSettings {
     pub cloud: Vec<CloudAddress>,
     /// Engine for heads and local answers.
     pub engine: EngineSettings,
-    /// Models to serve; never empty, names unique.
+    /// Models to serve, names unique; none makes an idle node.
     pub models: Vec<ModelSettings>,
     /// What the node takes on at once.
     pub limits: EdgeLimits,

@@ -57,7 +57,7 @@ pub(crate) struct RawEdge {
     pub(crate) cloud: Said<Vec<Said<RawCloudAddress>>>,
     /// Engine for heads and for local answers.
     pub(crate) engine: Said<RawEngine>,
-    /// Models to serve, at least one.
+    /// Models to serve; an empty list makes an idle node.
     #[schemars(length(min = 1))]
     pub(crate) models: Said<Vec<Said<RawModel>>>,
     /// What the node takes on at once.

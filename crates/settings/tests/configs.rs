@@ -17,7 +17,7 @@ fn edge_example() {
     assert_eq!(settings.cloud[0].address, "127.0.0.1:4433");
     let resolved = settings.resolve(Path::new("/etc/kerf"));
     assert_eq!(resolved.repository, Path::new("/etc/kerf/../models"));
-    assert_eq!(resolved.identity.key, Path::new("/etc/kerf/../certs/edge.key"));
+    assert_eq!(resolved.identity.key, Path::new("/etc/kerf/../certs/edge-1.key"));
 }
 
 #[test]

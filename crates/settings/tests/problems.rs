@@ -79,7 +79,6 @@ edge.yaml:32:3: log: unknown key `colour`, allowed: filter, format";
 fn single_mistakes() {
     for (rest, expected) in [
         ("", "e:1:1: missing key `models`"),
-        ("models: []", "e:4:9: models: names no model; an edge node serves at least one"),
         (
             "models: [{name: m, split: b3}]",
             "e:4:27: models[0].split: the model needs a cloud node, but `cloud` lists none; list one, or use `edge`",

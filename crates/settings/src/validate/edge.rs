@@ -71,10 +71,6 @@ fn models(
     no_cloud: bool,
     problems: &Problems,
 ) -> Option<Vec<ModelSettings>> {
-    let said = said.checked(problems, |list| match list.is_empty() {
-        true => Err("names no model; an edge node serves at least one".to_owned()),
-        false => Ok(()),
-    });
     let list = said.required("models", root, problems)?;
     let mut names = Names::default();
     let models = elements(list)
