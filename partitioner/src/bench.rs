@@ -7,7 +7,7 @@ use crate::cli::BenchArgs;
 use crate::engines;
 use crate::inputs::Generator;
 use crate::piece::{Piece, run_all};
-use crate::print::{Align, Outcome, Paint, Table, bytes, duration, elide, emit, emit_json, progress};
+use crate::print::{Align, Outcome, Paint, Table, bytes, chain, duration, elide, emit, emit_json, progress};
 use crate::source;
 use anyhow::Context;
 use kerf_engine::Engine;
@@ -115,7 +115,7 @@ impl EngineTimes {
             }
             Ok(times) => times,
             Err(error) => {
-                let _ = writeln!(out, "  {}: {error:#}", paint.bad("not timed"));
+                let _ = writeln!(out, "  {}: {}", paint.bad("not timed"), chain(error));
                 return;
             }
         };
@@ -160,7 +160,7 @@ impl EngineTimes {
                 })).collect::<Vec<_>>(),
             }),
             Err(error) => {
-                json!({"engine": self.name, "version": self.version, "error": format!("{error:#}")})
+                json!({"engine": self.name, "version": self.version, "error": chain(error)})
             }
         }
     }

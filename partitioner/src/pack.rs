@@ -34,7 +34,8 @@ pub(crate) fn run(args: &PackArgs) -> anyhow::Result<Outcome> {
         Ok(batching) => pack.with_batching(batching),
         Err(error) => {
             warn(&format!(
-                "whether a batch equals its members could not be tried, so requests will not be joined: {error:#}"
+                "whether a batch equals its members could not be tried, so requests will not be joined: {}",
+                crate::print::chain(&error)
             ));
             pack
         }

@@ -20,6 +20,15 @@ pub(crate) fn emit(text: &str) -> anyhow::Result<()> {
     }
 }
 
+/// An error with its causes; a cause that the error before it already tells is told once.
+pub(crate) fn chain(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |told, cause| match told {
+        told if told.is_empty() => cause,
+        told if told.contains(&cause) => told,
+        told => format!("{told}: {cause}"),
+    })
+}
+
 /// A value as indented JSON on standard output.
 pub(crate) fn emit_json(value: &impl serde::Serialize) -> anyhow::Result<()> {
     emit(&format!("{}\n", serde_json::to_string_pretty(value)?))
@@ -219,6 +228,12 @@ mod tests {
         assert_eq!(elide("abcdefghij", 10), "abcdefghij");
         assert_eq!(elide("abcdefghijk", 6), "abc…jk");
         assert_eq!(elide("a\x1b[2Jb", 10), "a?[2Jb");
+    }
+
+    #[test]
+    fn causes_are_told_once() {
+        let error = anyhow::anyhow!("no such file").context("weights.bin: no such file").context("loading");
+        assert_eq!(chain(&error), "loading: weights.bin: no such file");
     }
 
     #[test]

@@ -50,6 +50,12 @@ pub(crate) fn packed(path: &Path) -> anyhow::Result<Bundle> {
     let (Some(dir), Some(name)) = (real.parent(), name) else {
         bail!("{} is not a packed model's folder", path.display());
     };
+    if !real.join(kerf_bundle::CARD).exists() {
+        let models = Repository::new(&real).list().unwrap_or_default();
+        if !models.is_empty() {
+            bail!("{} is a repository, name one of its models: {}", path.display(), models.join(", "));
+        }
+    }
     Ok(Repository::new(dir).open(name)?)
 }
 

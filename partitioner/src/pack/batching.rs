@@ -6,6 +6,7 @@
 use crate::engines::Present;
 use crate::inputs::{Generator, batch_symbol};
 use crate::piece::{Piece, run_all};
+use crate::print::chain;
 use anyhow::{Context, bail};
 use bytes::BytesMut;
 use kerf_bundle::{Batching, BatchingKind, Pack};
@@ -28,7 +29,7 @@ pub(crate) fn check(pack: &Pack, present: &Present) -> anyhow::Result<Batching> 
     for engine in &present.engines {
         match try_with(engine.as_ref(), model, &symbol) {
             Ok(batching) => return Ok(batching),
-            Err(error) => refused.push(format!("{error:#}")),
+            Err(error) => refused.push(chain(&error)),
         }
     }
     bail!("{}", refused.join("; "))

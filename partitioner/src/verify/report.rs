@@ -5,6 +5,9 @@ use kerf_graph::Boundary;
 use serde_json::{Value, json};
 use std::fmt::Write;
 
+/// An engine's own words can go on for pages.
+const REASON: usize = 400;
+
 /// What verifying a model found.
 pub(crate) struct Report {
     model: String,
@@ -162,10 +165,10 @@ impl EngineReport {
         for row in &self.rows {
             let found = row.found.as_ref().ok();
             let agreement = found.and_then(Verdict::agreement).map_or_else(|| "-".into(), percent);
-            let status = match (row.passed, row.reason()) {
+            let status = match (row.passed, &row.found) {
                 (true, _) => paint.good("ok"),
-                (false, Some(reason)) => format!("{} {}", paint.bad("FAILED"), elide(&reason, 160)),
-                (false, None) => paint.bad("FAILED"),
+                (false, Ok(_)) => paint.bad("FAILED"),
+                (false, Err(_)) => paint.bad("cannot run"),
             };
             table.row([
                 row.place.clone(),
@@ -177,7 +180,13 @@ impl EngineReport {
                 status,
             ]);
         }
-        table.render(paint)
+        let mut out = table.render(paint);
+        for row in &self.rows {
+            if let Some(reason) = row.reason() {
+                let _ = writeln!(out, "  {}: {}", row.place, elide(&reason, REASON));
+            }
+        }
+        out
     }
 }
 

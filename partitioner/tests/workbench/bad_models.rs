@@ -1,9 +1,6 @@
 //! Files that are no models, or lie: each gets its own clear message, whatever is asked of it.
-#![allow(clippy::unwrap_used, reason = "tests")]
 
-mod binary;
-
-use binary::partitioner;
+use crate::binary::partitioner;
 use std::fs;
 
 /// Just enough protobuf to write models that no exporter would.

@@ -1,10 +1,7 @@
 //! The acceptance of the whole idea: models that nobody here made pack, and verify at every
 //! boundary, with `ort` all of them and with `tract` all but those listed here.
-#![allow(clippy::unwrap_used, reason = "tests")]
 
-mod binary;
-
-use binary::partitioner;
+use crate::binary::partitioner;
 use serde_json::Value;
 
 /// Models that tract does not run, and the operator that stops it.

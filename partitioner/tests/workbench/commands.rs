@@ -1,9 +1,6 @@
-//! The real binary, as a user runs it.
-#![allow(clippy::unwrap_used, reason = "tests")]
+//! Each command, used right and wrong.
 
-mod binary;
-
-use binary::{Run, partitioner};
+use crate::binary::{Run, partitioner};
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
@@ -147,7 +144,7 @@ fn wrong_usage_says_what_to_do() {
         (pack(&["--name", "a", "--tolerance", "0"]), "tolerance 0: expected a positive number"),
         (partitioner(&["verify", &model]), "is a file; give a packed model's folder"),
         (partitioner(&["verify", &nowhere]), "nowhere: No such file or directory"),
-        (partitioner(&["verify", &into]), "model.yaml"),
+        (partitioner(&["verify", &into]), "is a repository, name one of its models: tiny"),
         (
             partitioner(&["verify", &folder, "--bind", "M=2"]),
             "--bind M: no such symbolic dimension; the model's inputs have N",

@@ -1,0 +1,7 @@
+//! The real binary, as a user runs it.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod bad_models;
+mod binary;
+mod commands;
+mod public_models;
