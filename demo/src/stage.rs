@@ -24,7 +24,7 @@ use kerf_tensor::Tensor;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 use tempfile::TempDir;
 
 const CLOUD: &str = "cloud-1";
@@ -36,6 +36,8 @@ const BOUNDARIES: usize = 16;
 const CAMERA_MEAN: [f64; 3] = [0.40, 0.40, 0.40];
 const CAMERA_STD: [f64; 3] = [0.22, 0.22, 0.22];
 const MEMORY: u64 = 512 << 20;
+/// Most time that a port may take to be free again.
+const REBIND: Duration = Duration::from_secs(5);
 const LOOPBACK: &str = "127.0.0.1:0";
 
 pub(crate) struct Stage {
@@ -138,7 +140,15 @@ impl Stage {
 
     /// Starts the cloud node, on the address it had before if it had one.
     pub(crate) async fn start_cloud(&mut self) -> anyhow::Result<()> {
-        let cloud = CloudNode::start(self.cloud_settings()?).await?;
+        let asked = Instant::now();
+        // An unplugged node's socket is closed a moment later, when its connections have ended.
+        let cloud = loop {
+            match CloudNode::start(self.cloud_settings()?).await {
+                Ok(cloud) => break cloud,
+                Err(error) if asked.elapsed() > REBIND => return Err(error),
+                Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+            }
+        };
         self.quic = cloud.quic();
         self.cloud = Some(cloud);
         Ok(())

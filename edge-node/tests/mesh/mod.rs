@@ -1,0 +1,157 @@
+//! A cloud node and edge nodes in this process, set up as a user would: packed model, certificates,
+//! YAML.
+
+use bytes::Bytes;
+use cloud_node::CloudNode;
+use edge_node::EdgeNode;
+use kerf_bundle::{Metric, Pack, PackRequest};
+use kerf_graph::{Model, NoExternalData};
+use kerf_identity::{Authority, Role};
+use kerf_repository::{Overwrite, Repository};
+use kerf_settings::{CloudSettings, EdgeSettings};
+use serde_json::Value;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::{Duration, Instant, SystemTime};
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+pub(crate) struct Mesh {
+    folder: TempDir,
+    repository: PathBuf,
+    model: String,
+    last: usize,
+    quic: SocketAddr,
+}
+
+impl Mesh {
+    pub(crate) fn new(model: &str, onnx: Bytes) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let authority = Authority::generate("test").unwrap();
+        let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        write("ca.pem", authority.cert_pem());
+        for (role, name) in [(Role::Edge, "edge-1"), (Role::Cloud, "cloud-1")] {
+            let made =
+                authority.issue(role, name, &[], Duration::from_secs(3600), SystemTime::now()).unwrap();
+            write(&format!("{name}.pem"), &made.cert_pem);
+            write(&format!("{name}.key"), &made.key_pem);
+        }
+        let quic = SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut mesh = Self { folder, repository: PathBuf::new(), model: model.to_owned(), last: 0, quic };
+        mesh.repack(model, onnx);
+        mesh
+    }
+
+    /// Packs `onnx` under `model`'s name into a repository of its own.
+    pub(crate) fn repack(&mut self, model: &str, onnx: Bytes) {
+        self.repository = tempfile::tempdir_in(self.folder.path()).unwrap().keep();
+        let loaded = Model::load(onnx.clone(), &NoExternalData).unwrap();
+        let pack = Pack::new(PackRequest {
+            name: model,
+            source_file: "test.onnx",
+            source: &onnx,
+            model: &loaded,
+            boundaries: 16,
+            preprocess: None,
+            metric: Metric::Numeric,
+            tolerance: 1e-4,
+        })
+        .unwrap();
+        self.last = pack.model().last();
+        Repository::new(&self.repository).write(&pack, Overwrite::Refuse).unwrap();
+    }
+
+    pub(crate) fn repository(&self) -> PathBuf {
+        self.repository.clone()
+    }
+
+    pub(crate) fn use_repository(&mut self, repository: PathBuf) {
+        self.repository = repository;
+    }
+
+    pub(crate) fn last(&self) -> usize {
+        self.last
+    }
+
+    /// Starts the cloud node, on the port that it had before if it had one.
+    pub(crate) async fn start_cloud(&mut self) -> CloudNode {
+        let yaml = format!("listen: {}\n{}", self.quic, self.common("cloud-1"));
+        let settings = CloudSettings::parse(&yaml, "cloud.yaml").unwrap();
+        let start = Instant::now();
+        // A killed node's socket is closed a moment later, when its connections have ended.
+        let node = loop {
+            match CloudNode::start(settings.clone()).await {
+                Ok(node) => break node,
+                Err(error) => assert!(start.elapsed() < Duration::from_secs(10), "{error:#}"),
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        };
+        self.quic = node.quic();
+        node
+    }
+
+    pub(crate) async fn start_edge(&self, split: &str, fallback: &str) -> EdgeNode {
+        // Port 1 answers to nobody, as long as no cloud node was started.
+        let quic = if self.quic.port() == 0 { "127.0.0.1:1".to_owned() } else { self.quic.to_string() };
+        let yaml = format!(
+            "listen: 127.0.0.1:0\n{}\
+             cloud: [{{node: cloud-1, address: '{quic}'}}]\n\
+             link: {{stall: 400ms, keep_alive: 100ms}}\n\
+             models: [{{name: {}, split: {split}, fallback: {fallback}, deadline: 20s}}]\n",
+            self.common("edge-1"),
+            self.model
+        );
+        EdgeNode::start(EdgeSettings::parse(&yaml, "edge.yaml").unwrap()).await.unwrap()
+    }
+
+    pub(crate) async fn wait_connected(&self, edge: &EdgeNode) {
+        let start = Instant::now();
+        while edge.connected() == 0 {
+            assert!(start.elapsed() < Duration::from_secs(20), "the edge did not reach the cloud");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    fn common(&self, node: &str) -> String {
+        let folder = self.folder.path().display();
+        format!(
+            "node: {node}\nadmin: 127.0.0.1:0\nrepository: {}\nengine: {{kind: tract}}\n\
+             identity: {{ca: {folder}/ca.pem, certificate: {folder}/{node}.pem, key: {folder}/{node}.key}}\n",
+            self.repository.display()
+        )
+    }
+}
+
+/// Asks over plain HTTP, as any client might; the status and the JSON that came back.
+pub(crate) async fn ask(edge: &EdgeNode, model: &str, body: &Value) -> (u16, Value) {
+    let body = body.to_string();
+    let mut stream = TcpStream::connect(edge.http()).await.unwrap();
+    let head = format!(
+        "POST /v2/models/{model}/infer HTTP/1.1\r\nhost: edge\r\nconnection: close\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream.write_all(body.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
+    let start = answer.find("\r\n\r\n").unwrap() + 4;
+    (status, serde_json::from_str(&answer[start..]).unwrap())
+}
+
+/// Fails unless both answers have the same outputs, nearly.
+pub(crate) fn near(outputs: &Value, whole: &Value) {
+    let (outputs, whole) = (outputs.as_array().unwrap(), whole.as_array().unwrap());
+    assert_eq!(outputs.len(), whole.len());
+    for (output, whole) in outputs.iter().zip(whole) {
+        assert_eq!((&output["name"], &output["shape"]), (&whole["name"], &whole["shape"]));
+        let numbers = |value: &Value| -> Vec<f64> {
+            value["data"].as_array().unwrap().iter().map(|number| number.as_f64().unwrap()).collect()
+        };
+        for (a, b) in numbers(output).into_iter().zip(numbers(whole)) {
+            assert!((a - b).abs() <= 1e-4, "{a} against {b} in {}", output["name"]);
+        }
+    }
+}
