@@ -16,10 +16,14 @@ use kerf_engine::{CompileError, Engine};
 use kerf_graph::CutModel;
 use kerf_tensor::NamedTensor;
 use report::{EngineReport, Report, Row};
+use std::time::{Duration, Instant};
 
 /// Enough answers of a quantised model that one wrong one in a hundred shows: half of the
 /// batches hold two.
 const QUANTISED_SAMPLES: usize = 72;
+/// An engine that is slow on such a model compares fewer of them, so that it ends in some minutes.
+const BUDGET: Duration = Duration::from_secs(120);
+const FEWEST: usize = 12;
 const SAMPLES: usize = 4;
 const PICTURES: usize = 32;
 
@@ -31,16 +35,24 @@ pub(crate) fn run(args: &VerifyArgs) -> anyhow::Result<Outcome> {
     let samples = samples(args, &bundle)?;
     let (reference, whole) = reference(&present, &bundle.model, &samples)?;
 
-    let mut report = Report::new(&bundle, &reference, samples.len(), tolerance, present.absent.as_deref());
-    let bar = progress((chosen.len() * (bundle.model.last() + 2)) as u64, &bundle.card.name);
+    let mut report = Report::new(&bundle, reference, samples.len(), tolerance, present.absent.as_deref());
+    let last = bundle.model.last();
+    let bar = progress((chosen.len() * (last + 1)) as u64, &bundle.card.name);
     for engine in &chosen {
         let mut check =
             Check { engine: engine.as_ref(), model: &bundle.model, samples: &samples, whole: &whole };
+        if args.samples.is_none() && bundle.card.metric == Metric::Top1 {
+            check.limit(BUDGET);
+        }
         let mut rows = Vec::new();
-        for boundary in 0..=bundle.model.last() {
+        for boundary in 0..last {
             bar.set_message(format!("{} b{boundary}", engine.name()));
             rows.push(check.split(boundary));
             bar.inc(1);
+        }
+        // At the last boundary the head is the whole model, as the tail is at the first.
+        if let Some(whole) = rows.first() {
+            rows.push(whole.at(format!("b{last}"), &bundle.model.boundaries()[last]));
         }
         bar.set_message(format!("{} chain", engine.name()));
         rows.push(check.chain());
@@ -48,6 +60,7 @@ pub(crate) fn run(args: &VerifyArgs) -> anyhow::Result<Outcome> {
         report.engines.push(EngineReport {
             name: engine.name(),
             version: engine.version(),
+            samples: check.samples.len(),
             rows: rows.into_iter().map(|row| row.judge(bundle.card.metric, tolerance)).collect(),
         });
     }
@@ -99,7 +112,22 @@ struct Check<'a> {
 }
 
 impl Check<'_> {
-    fn split(&mut self, boundary: usize) -> Row {
+    /// Takes as many samples as fit, by the time that the first one takes.
+    fn limit(&mut self, budget: Duration) {
+        let last = self.model.last();
+        let Ok(whole) = Piece::compile(self.engine, self.model, 0, last) else { return };
+        let start = Instant::now();
+        let Some(inputs) = self.samples.first() else { return };
+        if run_all(self.model, &[&whole], inputs).is_ok() {
+            // Batches hold one and two in turn.
+            let one = start.elapsed().as_secs_f64() * 1.5 * (last + 1) as f64;
+            let fit = (budget.as_secs_f64() / one.max(1e-9)) as usize;
+            let most = self.samples.len();
+            self.samples = &self.samples[..fit.clamp(FEWEST.min(most), most)];
+        }
+    }
+
+    fn split(&self, boundary: usize) -> Row {
         let last = self.model.last();
         let pieces = || -> Result<_, CompileError> {
             let head = Piece::compile(self.engine, self.model, 0, boundary)?;
@@ -110,7 +138,7 @@ impl Check<'_> {
     }
 
     /// Every segment between neighbouring boundaries, one after the other.
-    fn chain(&mut self) -> Row {
+    fn chain(&self) -> Row {
         let last = self.model.last();
         let pieces: Result<Vec<_>, _> =
             (0..last).map(|from| Piece::compile(self.engine, self.model, from, from + 1)).collect();

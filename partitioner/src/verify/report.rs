@@ -23,6 +23,8 @@ pub(crate) struct Report {
 pub(crate) struct EngineReport {
     pub(crate) name: &'static str,
     pub(crate) version: String,
+    /// How many of the inputs were compared.
+    pub(crate) samples: usize,
     pub(crate) rows: Vec<Row>,
 }
 
@@ -78,6 +80,11 @@ impl Report {
         }
         for engine in &self.engines {
             let _ = writeln!(out, "\n{}", engine.version);
+            if engine.samples < self.samples {
+                let (some, all) = (engine.samples, self.samples);
+                let _ =
+                    writeln!(out, "  {some} of {all} inputs, since it is slow here; --samples sets how many");
+            }
             out.push_str(&engine.table(paint));
         }
         let verdict = if self.passed() { paint.good("verified") } else { paint.bad("FAILED") };
@@ -116,6 +123,7 @@ impl Report {
             json!({
                 "engine": engine.name,
                 "version": engine.version,
+                "samples": engine.samples,
                 "passed": engine.passed(),
                 "worst_error": engine.worst_error(),
                 "worst_agreement": engine.worst_agreement(),
@@ -200,6 +208,11 @@ impl Row {
             found,
             passed: false,
         }
+    }
+
+    /// The same finding, said of another boundary.
+    pub(crate) fn at(&self, place: String, boundary: &Boundary) -> Self {
+        Self::new(place, boundary, self.found.clone())
     }
 
     /// The same row, said of all segments between neighbouring boundaries.
