@@ -131,7 +131,16 @@ pub(crate) struct Fact {
     pub(crate) value: Option<Tensor>,
     /// The elements of an integer scalar or vector that describes shapes, where some are
     /// symbols (`Shape`, `Gather`, `Concat`, ... over symbolic shapes).
-    pub(crate) elements: Option<Vec<Dim>>,
+    pub(crate) elements: Option<Vec<Element>>,
+}
+
+/// One element of a value that describes shapes.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Element {
+    /// The same for every request; -1 where a `Reshape` shall find a size itself.
+    Fixed(i64),
+    /// The size that dimensions of this name have.
+    Size(String),
 }
 
 impl Fact {

@@ -8,7 +8,7 @@ use crate::analysis::Facts;
 use crate::load::DraftParts;
 use crate::node::Node;
 use crate::onnx::{AttributeProto, NodeProto};
-use crate::ops;
+use crate::{ops, sized};
 use kerf_tensor::{DType, Tensor};
 use std::collections::HashMap;
 
@@ -48,6 +48,9 @@ pub(crate) enum Role {
     /// The same for every request of every size, such as the length of a fixed dimension, and
     /// found by inference: a part that needs it holds it as a weight.
     Known,
+    /// Made of sizes that tensors show which live as long: a part that needs it reads it off
+    /// their shapes.
+    Sized,
 }
 
 /// When a flowing value exists, in nodes done: first possible prefix and last reader.
@@ -102,6 +105,7 @@ impl Flow {
             value.is_output = outputs.contains(value.name.as_str());
         }
         flow.find_active();
+        sized::mark(&mut flow, parts, facts);
         flow
     }
 
@@ -124,7 +128,8 @@ impl Flow {
         id
     }
 
-    fn find_active(&mut self) {
+    pub(crate) fn find_active(&mut self) {
+        self.active.fill(false);
         let mut wanted = self.values.iter().map(|value| value.is_output).collect::<Vec<_>>();
         for node in (0..self.active.len()).rev() {
             self.active[node] = self.writes[node].iter().any(|id| wanted[*id]);
@@ -138,11 +143,16 @@ impl Flow {
 
     /// Every value that may lie in a boundary, in the order in which they come to be.
     pub(crate) fn spans(&self) -> impl Iterator<Item = Span> {
-        self.values.iter().enumerate().filter_map(|(value, it)| {
-            let until = it.readers.iter().rev().find(|reader| self.active[**reader])?;
-            let from = it.source.map_or(0, |source| source + 1);
-            (it.role == Role::Flowing).then_some(Span { value, from, until: *until })
-        })
+        let flowing = (0..self.values.len()).filter(|value| self.values[*value].role == Role::Flowing);
+        flowing.filter_map(|value| self.span(value))
+    }
+
+    /// When a value exists; `None` where nothing needs it.
+    pub(crate) fn span(&self, value: usize) -> Option<Span> {
+        let it = &self.values[value];
+        let until = it.readers.iter().rev().find(|reader| self.active[**reader])?;
+        let from = it.source.map_or(0, |source| source + 1);
+        Some(Span { value, from, until: *until })
     }
 
     /// Values that exist once `prefix` nodes have run and that later nodes still need.
@@ -154,7 +164,7 @@ impl Flow {
 
 /// Whether a second run of the node gives the same, so that each part may have its own.
 /// Foreign operators promise nothing.
-fn is_repeatable(node: &Node) -> bool {
+pub(crate) fn is_repeatable(node: &Node) -> bool {
     let is_plain = |domain: &str, op: &str| ops::versions(domain).is_some() && !ops::is_random(op);
     fn all(attributes: &[AttributeProto], test: &dyn Fn(&NodeProto) -> bool) -> bool {
         let graphs = attributes.iter().flat_map(|attribute| attribute.g.iter().chain(&attribute.graphs));

@@ -24,6 +24,7 @@ mod onnx;
 mod ops;
 mod schedule;
 mod segment;
+mod sized;
 
 pub use analysis::{Analysis, Bindings, NodeCost};
 pub use boundaries::{Boundary, MAX_BOUNDARIES, boundaries};

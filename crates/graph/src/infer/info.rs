@@ -2,7 +2,7 @@
 
 use super::size::Size;
 use super::symbols::Symbols;
-use crate::analysis::Fact;
+use crate::analysis::{Element, Fact};
 use crate::onnx::TensorProto;
 use kerf_tensor::{DType, Dim, Tensor};
 
@@ -142,7 +142,16 @@ impl Info {
             sizes.iter().enumerate().map(|(axis, size)| symbols.dim(size, name, axis)).collect()
         };
         let shape = self.shape.as_ref().and_then(|shape| dims(shape, symbols));
-        let elements = self.shape_elements().and_then(|sizes| dims(&sizes, symbols));
+        let element = |(axis, size): (usize, &Size), symbols: &mut Symbols| match size {
+            Size::Known(size) => Some(Element::Fixed(*size)),
+            Size::Poly(_) => match symbols.dim(size, name, axis)? {
+                Dim::Symbol(symbol) => Some(Element::Size(symbol)),
+                Dim::Fixed(_) => None,
+            },
+        };
+        let elements = self
+            .shape_elements()
+            .and_then(|sizes| sizes.iter().enumerate().map(|size| element(size, symbols)).collect());
         Fact { dtype: self.dtype, shape, value: self.tensor(), elements }
     }
 

@@ -54,10 +54,40 @@ fn shape_plumbing_stays_at_home() {
     let tail = Model::load(cut.segment(1, 2).unwrap().onnx, &NoExternalData).unwrap();
     assert_eq!(ops(&tail), ["Conv", "Reshape", "Relu"]);
     assert_eq!(tail.parts().constants.keys().collect::<Vec<_>>(), ["to", "w"]);
-    // With a symbol, the shape differs from request to request.
-    let mut symbolic = file;
-    symbolic.graph().input[0] = value("x", "N 8 6 6");
-    assert!(tensors(&self::cut(&symbolic))[1].len() > 1);
+}
+
+#[test]
+fn shapes_that_follow_the_request_are_read_off_tensors() {
+    // `x.view(N, x.shape[1], -1)` again, twice, with a batch that the request decides.
+    let file = File::new(13).input("x", "N 8 6 6").output("y", "N 8 36").floats("w", &[8, 8, 1, 1]);
+    let file = file.ints("zero", &[0]).ints("one", &[1]).ints("rest", &[-1]).ints("six", &[6]);
+    let file = file.node("shape = Shape x").node("channels = Gather shape one").node("n = Gather shape zero");
+    let axis = || vec![int_attribute("axis", 0)];
+    let file = file.node_with("flat = Concat n channels rest", axis());
+    let file = file.node_with("square = Concat n channels six six", axis());
+    let file = file.node("c = Conv x w").node("r = Relu c").node("f = Reshape r flat");
+    let file = file.node("q = Reshape f square").node("d = Conv q w").node("s = Relu d");
+    let file = file.node("y = Reshape s flat");
+    let cut = cut(&file);
+    assert!(cut.last() >= 2);
+    for boundary in 1..cut.last() {
+        assert_eq!(tensors(&cut)[boundary].len(), 1, "{:?}", tensors(&cut));
+        let tail = cut.segment(boundary, cut.last()).unwrap();
+        let tail = Model::load(tail.onnx, &NoExternalData).unwrap();
+        assert!(ops(&tail).starts_with(&["Shape", "Gather", "Concat"]), "{:?}", ops(&tail));
+        assert_eq!(tail.outputs()[0].to_string(), "y: f32[N, 8, 36]");
+    }
+    // The head reads the input's shape as the model does.
+    let head = Model::load(cut.segment(0, cut.last()).unwrap().onnx, &NoExternalData).unwrap();
+    assert_eq!(ops(&head).iter().filter(|op| **op == "Shape").count(), 1);
+    // A size that nothing else shows has to travel.
+    let hidden = File::new(13).input("x", "N 4").input("z", "M 4").output("y", "? ?").ints("zero", &[0]);
+    let hidden = hidden.node("shape = Shape z").node("m = Gather shape zero").ints("to", &[4]);
+    let hidden = hidden.node_with("size = Concat m to", axis()).node("a = Relu x").node("b = Relu a");
+    let hidden = hidden.node("c = Relu b").node("y = Expand c size");
+    let cut = self::cut(&hidden);
+    let crossing = tensors(&cut)[1..cut.last()].concat();
+    assert!(crossing.iter().any(|name| ["z", "shape", "m", "size"].contains(name)), "{crossing:?}");
 }
 
 #[test]
