@@ -4,6 +4,10 @@
 //! and a quantised classifier answers the same class to all white noise. So floats with the
 //! shape of pictures become smooth random fields, other floats N(0, 1), and integers stay in a
 //! range that the graph tells ([`range`]). The same seed gives the same tensors everywhere.
+//!
+//! Whether pixels are normalised or 0 to 255 no graph tells. It matters: a detector made for
+//! levels amplifies rounding a hundredfold on inputs around 0, until no two engines agree, and
+//! not even one with itself. [`Generator::settle_pixels`] therefore tries.
 
 mod pictures;
 mod range;
@@ -27,7 +31,21 @@ pub(crate) struct Generator<'a> {
     bound: BTreeMap<String, usize>,
     batch: Option<String>,
     ranges: Vec<Range>,
+    pixels: Pixels,
 }
+
+/// What floats in the shape of pictures are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pixels {
+    /// Around 0, spread about 1.
+    Normalised,
+    /// 0 to 255.
+    Levels,
+}
+
+/// A change of the input by one part in a million shall change the answer by no more than twenty.
+const STEADY: f64 = 20.0;
+const NUDGE: f64 = 1e-6;
 
 impl<'a> Generator<'a> {
     /// `bind` sets sizes of symbols; each must be one of the model's.
@@ -46,12 +64,49 @@ impl<'a> Generator<'a> {
             bail!("input {} has no shape in the model, not even a rank; export it with one", spec.name);
         }
         let ranges = model.inputs().iter().map(|spec| range::of(model, spec)).collect();
-        Ok(Self { model, bound: bind.iter().cloned().collect(), batch: batch_symbol(model), ranges })
+        Ok(Self {
+            model,
+            bound: bind.iter().cloned().collect(),
+            batch: batch_symbol(model),
+            ranges,
+            pixels: Pixels::Normalised,
+        })
+    }
+
+    /// What floats in the shape of pictures are.
+    pub(crate) fn pixels(&self) -> Pixels {
+        self.pixels
     }
 
     /// The symbol that a batch's size replaces, if the model has one that the user left free.
     pub(crate) fn batch_symbol(&self) -> Option<&str> {
         self.batch.as_deref().filter(|symbol| !self.bound.contains_key(*symbol))
+    }
+
+    /// Chooses the pixels at which `amplification`, of a request and the same request nudged, is
+    /// small: the first that is, else the smallest.
+    pub(crate) fn settle_pixels(
+        &mut self,
+        mut amplification: impl FnMut(&[NamedTensor], &[NamedTensor]) -> anyhow::Result<f64>,
+    ) -> anyhow::Result<()> {
+        let is_picture = |spec: &TensorSpec| spec.dtype.is_float() && picture(&self.shape(spec, 1)).is_some();
+        if !self.model.inputs().iter().any(is_picture) {
+            return Ok(());
+        }
+        let mut best = (f64::INFINITY, Pixels::Normalised);
+        for pixels in [Pixels::Normalised, Pixels::Levels] {
+            self.pixels = pixels;
+            let request = self.sample(0, 1)?;
+            let found = amplification(&request, &nudged(&request)?)? / NUDGE;
+            if found < best.0 {
+                best = (found, pixels);
+            }
+            if found <= STEADY {
+                break;
+            }
+        }
+        self.pixels = best.1;
+        Ok(())
     }
 
     /// One request: a batch of `batch` where that is free.
@@ -65,7 +120,7 @@ impl<'a> Generator<'a> {
                     bail!("input {spec} would be {shape:?}: too large to generate; --bind sets sizes");
                 }
                 let mut rng = Rng::new(seed.wrapping_mul(0x1_0000).wrapping_add(index as u64));
-                let tensor = fill(spec.dtype, &shape, *range, &mut rng)?;
+                let tensor = fill(spec.dtype, &shape, *range, self.pixels, &mut rng)?;
                 Ok(NamedTensor { name: spec.name.clone(), tensor })
             })
             .collect()
@@ -104,16 +159,24 @@ fn guess(spec: &TensorSpec, axis: usize) -> usize {
     }
 }
 
-fn fill(dtype: DType, shape: &[usize], range: Range, rng: &mut Rng) -> anyhow::Result<Tensor> {
+fn fill(
+    dtype: DType,
+    shape: &[usize],
+    range: Range,
+    pixels: Pixels,
+    rng: &mut Rng,
+) -> anyhow::Result<Tensor> {
     let count: usize = shape.iter().product();
+    let level = |value: f64| (value * 64.0 + 128.0).clamp(0.0, 255.0).floor();
     let values: Vec<f64> = match (range, picture(shape)) {
         (Range::Integers(below), _) => (0..count).map(|_| rng.below(below) as f64).collect(),
         (Range::Always(value), _) => vec![value as f64; count],
-        (Range::Levels, Some(layout)) => {
-            field(&layout, rng).into_iter().map(|v| (v * 64.0 + 128.0).clamp(0.0, 255.0).floor()).collect()
-        }
+        (Range::Levels, Some(layout)) => field(&layout, rng).into_iter().map(level).collect(),
         (Range::Levels, None) => (0..count).map(|_| rng.below(256) as f64).collect(),
-        (Range::Reals, Some(layout)) => field(&layout, rng),
+        (Range::Reals, Some(layout)) => match pixels {
+            Pixels::Normalised => field(&layout, rng),
+            Pixels::Levels => field(&layout, rng).into_iter().map(level).collect(),
+        },
         (Range::Reals, None) => (0..count).map(|_| rng.normal()).collect(),
     };
     let mut data = Vec::with_capacity(count * dtype.size().unwrap_or(1));
@@ -121,6 +184,21 @@ fn fill(dtype: DType, shape: &[usize], range: Range, rng: &mut Rng) -> anyhow::R
         push(&mut data, dtype, value);
     }
     Ok(Tensor::new(dtype, shape.to_vec(), data.into())?)
+}
+
+/// The same request with its 32-bit floats changed in their last digits.
+fn nudged(request: &[NamedTensor]) -> anyhow::Result<Vec<NamedTensor>> {
+    let mut rng = Rng::new(u64::MAX);
+    let nudge = |named: &NamedTensor| {
+        if named.tensor.dtype() != DType::F32 {
+            return Ok(named.clone());
+        }
+        let values = named.tensor.elements::<f32>()?;
+        let values = values.iter().map(|value| (f64::from(*value) * (1.0 + NUDGE * rng.normal())) as f32);
+        let tensor = Tensor::from_vec(named.tensor.shape(), values.collect::<Vec<f32>>())?;
+        Ok(NamedTensor { name: named.name.clone(), tensor })
+    };
+    request.iter().map(nudge).collect()
 }
 
 fn push(data: &mut Vec<u8>, dtype: DType, value: f64) {
@@ -198,6 +276,25 @@ fn field(shape: &PictureShape, rng: &mut Rng) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use kerf_graph::NoExternalData;
+
+    #[test]
+    fn pixels_are_those_at_which_the_model_is_steady() {
+        let model = Model::load(kerf_testbed::models::tiny_classifier(), &NoExternalData).unwrap();
+        let is_normalised =
+            |request: &[NamedTensor]| request[0].tensor.to_f64().unwrap().iter().any(|value| *value < 0.0);
+        for (normalised, levels, chosen) in
+            [(1.0, 1.0, Pixels::Normalised), (50.0, 5.0, Pixels::Levels), (30.0, 40.0, Pixels::Normalised)]
+        {
+            let mut generator = Generator::new(&model, &[]).unwrap();
+            let settle = |request: &[NamedTensor], nudged: &[NamedTensor]| {
+                assert_ne!(request, nudged);
+                Ok(if is_normalised(request) { normalised * NUDGE } else { levels * NUDGE })
+            };
+            generator.settle_pixels(settle).unwrap();
+            assert_eq!(generator.pixels, chosen);
+        }
+    }
 
     #[test]
     fn tensors_are_what_their_type_can_hold() {
@@ -210,7 +307,7 @@ mod tests {
             (DType::Bool, Range::Integers(2), 0.0, 1.0),
         ] {
             for shape in [&[2, 3, 16, 16][..], &[1, 16, 16, 3], &[5, 40], &[]] {
-                let make = |seed| fill(dtype, shape, range, &mut Rng::new(seed)).unwrap();
+                let make = |seed| fill(dtype, shape, range, Pixels::Normalised, &mut Rng::new(seed)).unwrap();
                 let tensor = make(1);
                 assert_eq!((tensor.dtype(), tensor.shape()), (dtype, shape));
                 let values = tensor.to_f64().unwrap();

@@ -5,7 +5,7 @@ mod report;
 
 use crate::cli::VerifyArgs;
 use crate::engines::{self, Present};
-use crate::inputs::{Generator, pictures};
+use crate::inputs::{Generator, Pixels, pictures};
 use crate::piece::{Piece, run_all};
 use crate::print::{Outcome, Paint, emit, emit_json, progress};
 use crate::source;
@@ -32,10 +32,13 @@ pub(crate) fn run(args: &VerifyArgs) -> anyhow::Result<Outcome> {
     let present = engines::present(0, args.library.as_deref())?;
     let chosen = present.select(args.engine)?;
     let tolerance = args.tolerance.unwrap_or(bundle.card.tolerance);
-    let samples = samples(args, &bundle)?;
-    let (reference, whole) = reference(&present, &bundle.model, &samples)?;
+    let reference = Reference::new(&present, &bundle.model)?;
+    let (samples, kind) = samples(args, &bundle, &reference)?;
+    let whole = reference.answers(&samples)?;
 
-    let mut report = Report::new(&bundle, reference, samples.len(), tolerance, present.absent.as_deref());
+    let mut report =
+        Report::new(&bundle, reference.name, samples.len(), tolerance, present.absent.as_deref());
+    report.inputs = kind;
     let last = bundle.model.last();
     let bar = progress((chosen.len() * (last + 1)) as u64, &bundle.card.name);
     for engine in &chosen {
@@ -74,34 +77,63 @@ pub(crate) fn run(args: &VerifyArgs) -> anyhow::Result<Outcome> {
     Ok(if report.passed() { Outcome::Passed } else { Outcome::Failed })
 }
 
-fn samples(args: &VerifyArgs, bundle: &Bundle) -> anyhow::Result<Vec<Vec<NamedTensor>>> {
-    let generator = Generator::new(bundle.model.model(), &args.bind)?;
+/// The inputs, and what they are in words.
+fn samples(
+    args: &VerifyArgs,
+    bundle: &Bundle,
+    reference: &Reference<'_>,
+) -> anyhow::Result<(Vec<Vec<NamedTensor>>, &'static str)> {
+    let mut generator = Generator::new(bundle.model.model(), &args.bind)?;
     let wanted = args.samples.map(|samples| samples as usize);
     if let Some(dir) = &args.inputs {
-        return pictures(&generator, &bundle.card, dir, wanted.unwrap_or(PICTURES));
+        return Ok((pictures(&generator, &bundle.card, dir, wanted.unwrap_or(PICTURES))?, "pictures"));
     }
     let count = wanted.unwrap_or(match bundle.card.metric {
         Metric::Top1 => QUANTISED_SAMPLES,
         Metric::Numeric => SAMPLES,
     });
+    if bundle.card.metric == Metric::Numeric {
+        generator.settle_pixels(|request, nudged| reference.distance(request, nudged))?;
+    }
+    let kind = match generator.pixels() {
+        Pixels::Normalised => "random inputs",
+        Pixels::Levels => "random inputs with pixels of 0 to 255",
+    };
     let batch = |index: usize| if generator.batch_symbol().is_some() { 1 + index % 2 } else { 1 };
-    (0..count).map(|index| generator.sample(index as u64, batch(index))).collect()
+    let made = (0..count).map(|index| generator.sample(index as u64, batch(index)));
+    Ok((made.collect::<Result<_, _>>()?, kind))
 }
 
-/// The answers of the whole model, and the name of the engine that gave them.
-fn reference(
-    present: &Present,
-    model: &CutModel,
-    samples: &[Vec<NamedTensor>],
-) -> anyhow::Result<(&'static str, Vec<Vec<NamedTensor>>)> {
-    let Some(engine) = present.engines.first() else { bail!("no engine") };
-    let run = || -> anyhow::Result<_> {
-        let whole = Piece::compile(engine.as_ref(), model, 0, model.last())?;
-        let answers = samples.iter().map(|inputs| run_all(model, &[&whole], inputs));
-        Ok(answers.collect::<Result<Vec<_>, _>>()?)
-    };
-    let answers = run().with_context(|| format!("the whole model on {}", engine.name()))?;
-    Ok((engine.name(), answers))
+/// The whole model on the engine that all are measured against.
+struct Reference<'a> {
+    name: &'static str,
+    model: &'a CutModel,
+    whole: Piece,
+}
+
+impl<'a> Reference<'a> {
+    fn new(present: &Present, model: &'a CutModel) -> anyhow::Result<Self> {
+        let Some(engine) = present.engines.first() else { bail!("no engine") };
+        let whole = Piece::compile(engine.as_ref(), model, 0, model.last())
+            .with_context(|| format!("the whole model on {}", engine.name()))?;
+        Ok(Self { name: engine.name(), model, whole })
+    }
+
+    fn answer(&self, inputs: &[NamedTensor]) -> anyhow::Result<Vec<NamedTensor>> {
+        run_all(self.model, &[&self.whole], inputs)
+            .with_context(|| format!("the whole model on {}", self.name))
+    }
+
+    fn answers(&self, samples: &[Vec<NamedTensor>]) -> anyhow::Result<Vec<Vec<NamedTensor>>> {
+        samples.iter().map(|inputs| self.answer(inputs)).collect()
+    }
+
+    /// How far the answers to two requests are apart.
+    fn distance(&self, request: &[NamedTensor], other: &[NamedTensor]) -> anyhow::Result<f64> {
+        let mut verdict = Verdict::default();
+        verdict.add(&self.answer(other)?, &self.answer(request)?);
+        Ok(verdict.error())
+    }
 }
 
 struct Check<'a> {

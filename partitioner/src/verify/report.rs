@@ -16,6 +16,8 @@ pub(crate) struct Report {
     metric: Metric,
     tolerance: f64,
     absent: Option<String>,
+    /// What the inputs were.
+    pub(crate) inputs: &'static str,
     pub(crate) engines: Vec<EngineReport>,
 }
 
@@ -54,6 +56,7 @@ impl Report {
             metric: bundle.card.metric,
             tolerance,
             absent: absent.map(Into::into),
+            inputs: "",
             engines: Vec::new(),
         }
     }
@@ -70,10 +73,11 @@ impl Report {
         };
         let _ = writeln!(
             out,
-            "{}: split answers against the whole model on {}, {} inputs, {rule}",
+            "{}: split answers against the whole model on {}, {} {}, {rule}",
             paint.bold(&self.model),
             self.reference,
-            self.samples
+            self.samples,
+            self.inputs,
         );
         if let Some(absent) = &self.absent {
             let _ = writeln!(out, "not verified: {absent}");
@@ -134,6 +138,7 @@ impl Report {
             "model": self.model,
             "reference": self.reference,
             "samples": self.samples,
+            "inputs": self.inputs,
             "metric": self.metric,
             "tolerance": self.tolerance,
             "passed": self.passed(),
