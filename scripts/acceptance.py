@@ -42,7 +42,7 @@ DATA = pathlib.Path(os.environ.get("KERF_DATA", ROOT / "../shared/data"))
 MEAN = np.array([0.485, 0.456, 0.406], np.float32)
 STD = np.array([0.229, 0.224, 0.225], np.float32)
 # Models that tract cannot compile, and the op that stops it; see docs/engines.md.
-TRACT_CANNOT = {}
+TRACT_CANNOT = {"silero_vad_16k_op15": "If: branches of different rank"}
 
 
 def free_port(kind=socket.SOCK_STREAM):

@@ -13,9 +13,9 @@ use kerf_tensor::Tensor;
 use serde::Serialize;
 use std::time::Duration;
 
-pub(crate) const SLOWDOWNS: [f64; 3] = [4.0, 10.0, 25.0];
-pub(crate) const RTT_MS: [f64; 4] = [5.0, 20.0, 50.0, 100.0];
-pub(crate) const RATES_MBPS: [f64; 8] = [0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0];
+pub(crate) const SLOWDOWNS: [f64; 3] = [10.0, 25.0, 60.0];
+pub(crate) const RTT_MS: [f64; 4] = [5.0, 10.0, 20.0, 50.0];
+pub(crate) const RATES_MBPS: [f64; 8] = [0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0];
 
 /// Runs of each segment; the median counts.
 const RUNS: usize = 9;
