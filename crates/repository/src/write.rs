@@ -25,6 +25,9 @@ pub enum WriteError {
     /// Something is there.
     #[error("{} exists; --force replaces it", .0.display())]
     Exists(PathBuf),
+    /// Something else than a model is there; it is never replaced.
+    #[error("{} exists and is no packed model; choose another name", .0.display())]
+    Foreign(PathBuf),
     /// The file system refused.
     #[error("{}: {source}", .path.display())]
     Io {
@@ -46,6 +49,10 @@ impl Repository {
         let present = fs::symlink_metadata(&target).is_ok();
         if present && overwrite == Overwrite::Refuse {
             return Err(WriteError::Exists(target));
+        }
+        // A mistyped folder must not cost the user their files.
+        if present && !target.join(kerf_bundle::CARD).is_file() {
+            return Err(WriteError::Foreign(target));
         }
         let PackedFiles { files, digest } = pack.files()?;
         fs::create_dir_all(self.dir()).map_err(at(self.dir()))?;

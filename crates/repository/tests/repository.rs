@@ -61,6 +61,11 @@ fn a_model_is_replaced_only_when_told_and_leaves_nothing_behind() {
     let left: Vec<_> =
         fs::read_dir(repository.dir()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(left, ["tiny"]);
+
+    fs::remove_file(repository.dir().join("tiny/model.yaml")).unwrap();
+    let error = repository.write(&pack("tiny"), Overwrite::Replace).unwrap_err().to_string();
+    assert!(error.contains("tiny exists and is no packed model"), "{error}");
+    assert!(repository.dir().join("tiny/1/model.onnx").exists());
 }
 
 #[test]
