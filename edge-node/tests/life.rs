@@ -1,7 +1,11 @@
 //! The life of a request through real nodes on loopback: HTTP in, QUIC between them, and the cloud
 //! taken away.
 
-#![allow(clippy::disallowed_methods, reason = "tests wait for real nodes")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "tests wait for real nodes, and fail by panicking"
+)]
 
 mod mesh;
 

@@ -2,6 +2,8 @@
 //! test is what keeps it so. When it fails, either the import is wrong or the architecture
 //! changed: then change the table here and the picture in `docs/architecture.md`.
 
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
