@@ -39,6 +39,7 @@ def machine():
 
 
 def pack(folder, model, name, *more):
+    folder = folder / "models"
     run(TARGET / "partitioner", "pack", DATA / f"models/{model}.onnx", "--name", name, "--into", folder, *more)
     return folder / name
 
@@ -134,7 +135,7 @@ def bench_inspect(folder):
 
 
 def bench_transport(_folder):
-    out = subprocess.run(["cargo", "bench", "-q", "-p", "kerf-transport", "--", "--output-format", "bencher"],
+    out = subprocess.run(["cargo", "bench", "-q", "-p", "kerf-transport", "--bench", "echo", "--", "--output-format", "bencher"],
                          cwd=ROOT, text=True, capture_output=True, check=True).stdout
     rows = ["| echo over loopback, mutual TLS | median, µs |", "|---|---|"]
     for name, nanos in re.findall(r"^test (\S+)\s+\.\.\. bench:\s+([\d,]+) ns", out, re.M):

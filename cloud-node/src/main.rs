@@ -38,7 +38,7 @@ fn main() -> ExitCode {
     match run(&Arguments::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("cloud-node: {error:#}");
+            eprintln!("cloud-node: {}", kerf_serving::explain(error.chain()));
             ExitCode::FAILURE
         }
     }

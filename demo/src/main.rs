@@ -62,7 +62,7 @@ fn main() -> ExitCode {
     match run::run(&Arguments::parse()) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("demo: {error:#}");
+            eprintln!("demo: {}", kerf_serving::explain(error.chain()));
             ExitCode::FAILURE
         }
     }

@@ -42,7 +42,7 @@ fn main() -> ExitCode {
     match run(&Arguments::parse()) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("edge-node: {error:#}");
+            eprintln!("edge-node: {}", kerf_serving::explain(error.chain()));
             ExitCode::FAILURE
         }
     }

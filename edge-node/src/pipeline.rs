@@ -206,7 +206,7 @@ impl Pipeline {
         served
             .check_outputs(&request.outputs, &answer.tensors)
             .map_err(|reason| format!("{} sent a wrong answer: {reason}", reply.node))?;
-        trip.timings.network = reply.network.saturating_sub(answer.timings.total);
+        trip.timings.network = reply.network;
         trip.timings.cloud_queue = answer.timings.queue;
         trip.timings.cloud_compute = answer.timings.compute;
         trip.route.node = reply.node;

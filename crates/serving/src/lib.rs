@@ -10,6 +10,7 @@
 mod admission;
 mod compute;
 mod engines;
+mod explain;
 mod health;
 mod models;
 mod signal;
@@ -18,6 +19,7 @@ mod work;
 pub use admission::{Admission, Permit};
 pub use compute::{Compute, ComputeError, Done};
 pub use engines::open_engines;
+pub use explain::explain;
 pub use health::{ProbeError, probe};
 pub use models::{InputError, LoadError, Models, Served};
 pub use signal::shutdown_signal;
