@@ -136,11 +136,11 @@ def bench_inspect(folder):
 
 
 def bench_transport(_folder):
-    out = subprocess.run(["cargo", "bench", "-q", "-p", "kerf-transport", "--bench", "echo", "--", "--output-format", "bencher"],
-                         cwd=ROOT, text=True, capture_output=True, check=True).stdout
-    rows = ["| echo over loopback, mutual TLS | median, µs |", "|---|---|"]
-    for name, nanos in re.findall(r"^test (\S+)\s+\.\.\. bench:\s+([\d,]+) ns", out, re.M):
-        rows.append(f"| {name} | {int(nanos.replace(',', '')) / 1e3:.0f} |")
+    out = subprocess.run(["cargo", "bench", "-q", "-p", "kerf-transport", "--bench", "echo"],
+                         cwd=ROOT, text=True, capture_output=True, check=True)
+    rows = ["| echo over loopback, mutual TLS | p50, µs | p99, µs | calls |", "|---|---|---|---|"]
+    for size, p50, p99, calls in re.findall(r"^echo/(.+): p50 ([\d.]+)µs, p99 ([\d.]+)µs, (\d+) calls", out.stdout + out.stderr, re.M):
+        rows.append(f"| {size} | {float(p50):.0f} | {float(p99):.0f} | {calls} |")
     return rows
 
 
