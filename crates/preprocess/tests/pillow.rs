@@ -17,8 +17,8 @@ struct Bound {
 
 /// Kinds of cases by the start of their name; the first that fits counts.
 ///
-/// Lossless files must be equal before resizing, and but for rare roundings after it. JPEG has no one right answer: zune-jpeg's
-/// inverse DCT and chroma upsampling round differently from libjpeg-turbo's.
+/// Lossless files must be equal before resizing, and but for rare roundings after it. JPEG has no one
+/// right answer: zune-jpeg's inverse DCT and chroma upsampling round differently from libjpeg-turbo's.
 const BOUNDS: &[(&str, &str, Bound)] = &[
     ("png-", "none", Bound { max: 0.0, mean: 0.0 }),
     ("webp-lossless", "none", Bound { max: 0.0, mean: 0.0 }),
@@ -31,7 +31,7 @@ const BOUNDS: &[(&str, &str, Bound)] = &[
 
 #[test]
 fn pixels_are_those_of_pillow() {
-    let python = std::env::var_os("KERF_PYTHON").unwrap_or_else(|| "/opt/kerf-py/bin/python".into());
+    let python = std::env::var_os("KERF_PYTHON").unwrap_or_else(|| "python3".into());
     let out = tempfile::tempdir().unwrap();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pillow.py");
     let mut command = Command::new(&python);
