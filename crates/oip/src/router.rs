@@ -98,7 +98,7 @@ async fn infer(
     let header_length = check_headers(&parts.headers)?;
     // An unknown model is refused before its body is read.
     service.model_ready(&model, version.as_deref())?;
-    let chunks = body::read(body, &parts.headers, limits.body).await?;
+    let chunks = body::read(body, &parts.headers, &limits).await?;
     let json = header_length.unwrap_or_else(|| chunks.iter().map(bytes::Bytes::len).sum());
     let target = RequestTarget { model, version };
     let (mut request, encoding) =

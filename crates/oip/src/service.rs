@@ -2,6 +2,7 @@
 
 use kerf_tensor::{NamedTensor, TensorSpec};
 use std::pin::Pin;
+use std::time::Duration;
 
 /// A future that a trait object may return.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -97,6 +98,8 @@ pub enum FailureKind {
     Invalid,
     /// The request is larger than the node accepts.
     TooLarge,
+    /// The body stopped coming.
+    SlowBody,
     /// An encoding of the body that is not spoken here.
     UnsupportedEncoding,
     /// A queue is full; later may do.
@@ -159,6 +162,9 @@ pub struct Limits {
     pub tensors: usize,
     /// Dimensions of a tensor.
     pub rank: usize,
+    /// Silence within a body after which its request is given up: who sends nothing must not hold
+    /// a connection and what it sent so far for ever.
+    pub pause: Duration,
 }
 
 impl Failure {
@@ -184,8 +190,8 @@ impl Failure {
 }
 
 impl Default for Limits {
-    /// 64 MiB, 64 tensors, 16 dimensions.
+    /// 64 MiB, 64 tensors, 16 dimensions, 30 seconds.
     fn default() -> Self {
-        Self { body: 64 << 20, tensors: 64, rank: 16 }
+        Self { body: 64 << 20, tensors: 64, rank: 16, pause: Duration::from_secs(30) }
     }
 }

@@ -7,6 +7,7 @@ mod service;
 
 use serde_json::{Value, json};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -31,7 +32,7 @@ impl Answer {
 async fn server() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
-    let limits = kerf_oip::Limits { body: 100_000, ..Default::default() };
+    let limits = kerf_oip::Limits { body: 100_000, pause: Duration::from_millis(200), ..Default::default() };
     let router = kerf_oip::router(Arc::new(service::Identity), limits);
     tokio::spawn(async move { axum::serve(listener, router).await });
     address
@@ -142,6 +143,7 @@ async fn refusals() {
             "the body is larger than the 100000 bytes accepted",
             "",
         ),
+        (post, "Content-Length: 99\r\n", "{", 408, "nothing of the body came for 0.2 s, after 1 bytes", ""),
         (post, "Transfer-Encoding: chunked\r\n", &chunked, 413, "the body is larger than", ""),
         (
             post,

@@ -5,8 +5,9 @@
 use bytes::Bytes;
 use kerf_oip::codec::{RequestTarget, parse_request};
 use kerf_oip::{FailureKind, Limits};
+use std::time::Duration;
 
-const LIMITS: Limits = Limits { body: 1 << 20, tensors: 3, rank: 4 };
+const LIMITS: Limits = Limits { body: 1 << 20, tensors: 3, rank: 4, pause: Duration::from_secs(1) };
 
 /// JSON, raw bytes behind it, and the error.
 const CASES: &[(&str, &[u8], &str)] = &[

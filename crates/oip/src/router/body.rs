@@ -1,6 +1,6 @@
 //! Bodies in and out, as the chunks that they are.
 
-use crate::{Failure, FailureKind};
+use crate::{Failure, FailureKind, Limits};
 use axum::body::{Body, HttpBody};
 use axum::http::{HeaderMap, header};
 use bytes::{Bytes, BytesMut};
@@ -13,9 +13,14 @@ use std::task::{Context, Poll};
 /// Chunks below this are joined, or a client that sends single bytes would make a handle of each.
 const SMALL: usize = 4 << 10;
 
-/// The chunks of a body of at most `limit` bytes. A larger one is refused as soon as that is
+/// The chunks of a body within `limits`. A larger one is refused as soon as that is
 /// known, by its `Content-Length` before anything is read.
-pub(super) async fn read(mut body: Body, headers: &HeaderMap, limit: usize) -> Result<Vec<Bytes>, Failure> {
+pub(super) async fn read(
+    mut body: Body,
+    headers: &HeaderMap,
+    limits: &Limits,
+) -> Result<Vec<Bytes>, Failure> {
+    let (limit, pause) = (limits.body, limits.pause);
     let too_large =
         || Failure::new(FailureKind::TooLarge, format!("the body is larger than the {limit} bytes accepted"));
     let declared =
@@ -24,7 +29,14 @@ pub(super) async fn read(mut body: Body, headers: &HeaderMap, limit: usize) -> R
         return Err(too_large());
     }
     let (mut chunks, mut small, mut total) = (Vec::new(), BytesMut::new(), 0usize);
-    while let Some(frame) = std::future::poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
+    loop {
+        let next = std::future::poll_fn(|context| Pin::new(&mut body).poll_frame(context));
+        let silent = |_| {
+            let message =
+                format!("nothing of the body came for {} s, after {total} bytes", pause.as_secs_f64());
+            Failure::new(FailureKind::SlowBody, message)
+        };
+        let Some(frame) = tokio::time::timeout(pause, next).await.map_err(silent)? else { break };
         let frame = frame.map_err(|error| Failure::invalid(format!("the body broke off: {error}")))?;
         let Ok(chunk) = frame.into_data() else { continue };
         total = total.saturating_add(chunk.len());

@@ -11,6 +11,7 @@ pub(crate) fn of(kind: FailureKind) -> StatusCode {
         FailureKind::NotFound => StatusCode::NOT_FOUND,
         FailureKind::Invalid => StatusCode::BAD_REQUEST,
         FailureKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        FailureKind::SlowBody => StatusCode::REQUEST_TIMEOUT,
         FailureKind::UnsupportedEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         FailureKind::Overloaded | FailureKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         FailureKind::Deadline => StatusCode::GATEWAY_TIMEOUT,
