@@ -11,9 +11,9 @@ mod service;
 mod status;
 
 use kerf_engine::SegmentStore;
-use kerf_identity::{Identity, Paths, Role};
+use kerf_identity::Role;
 use kerf_repository::Repository;
-use kerf_serving::{Admission, Compute, Models, open_engines};
+use kerf_serving::{Admission, Compute, Models, open_engines, open_identity};
 use kerf_settings::CloudSettings;
 use kerf_transport::{Config, Server};
 use prometheus_client::registry::Registry;
@@ -54,13 +54,7 @@ impl CloudNode {
             settings.repository.display()
         );
 
-        let files = &settings.identity;
-        let identity = Identity::load(&Paths {
-            ca: files.ca.clone(),
-            certificate: files.certificate.clone(),
-            key: files.key.clone(),
-        })?;
-        identity.require(Role::Cloud)?;
+        let identity = open_identity(&settings.identity, Role::Cloud)?;
         let mut config = Config { drain: settings.drain, ..Config::default() };
         config.limits.payload = settings.limits.payload;
         let server = Server::bind(settings.listen, &identity, config)?;
@@ -96,7 +90,7 @@ impl CloudNode {
                 tracing::warn!(requests = drained.cut, "stopped before they were answered");
             }
         });
-        let background = vec![tokio::spawn(serve_admin(admin)), tokio::spawn(observe(service, store))];
+        let background = vec![tokio::spawn(admin.run()), tokio::spawn(observe(service, store))];
         tracing::info!(node = settings.node, %quic, admin = %admin_address, "ready");
         Ok(Self { quic, admin: admin_address, stop, server, background })
     }
@@ -136,12 +130,5 @@ async fn observe(service: Arc<Service>, store: Arc<SegmentStore>) {
     loop {
         tick.tick().await;
         service.metrics.observe(service.admission.in_flight(), store.stats().bytes);
-    }
-}
-
-/// Serves metrics and status for as long as the node lives, its last moments included.
-async fn serve_admin(admin: kerf_telemetry::Admin) {
-    if let Err(error) = admin.serve(std::future::pending()).await {
-        tracing::error!(%error, "the admin listener stopped");
     }
 }

@@ -3,12 +3,12 @@
 //! A request counts once in `kerf_cloud_requests`: `ok`, or why it was refused.
 //! Requests whose client went away before the answer are not counted.
 
+use kerf_telemetry::{Seconds, seconds};
 use kerf_wire::{Reason, Timings};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
 /// The label of models that this node does not have: a peer could invent any number of names.
@@ -29,7 +29,7 @@ struct StageLabels {
 /// The metrics of one node.
 pub(crate) struct Metrics {
     requests: Family<RequestLabels, Counter>,
-    stages: Family<StageLabels, Histogram, fn() -> Histogram>,
+    stages: Seconds<StageLabels>,
     in_flight: Gauge,
     resident: Gauge,
 }
@@ -39,7 +39,7 @@ impl Metrics {
         let registry = registry.sub_registry_with_prefix("kerf_cloud");
         let metrics = Self {
             requests: Family::default(),
-            stages: Family::new_with_constructor(times),
+            stages: seconds(),
             in_flight: Gauge::default(),
             resident: Gauge::default(),
         };
@@ -92,9 +92,4 @@ impl Metrics {
     fn count(&self, model: &str, outcome: &'static str) {
         self.requests.get_or_create(&RequestLabels { model: model.to_owned(), outcome }).inc();
     }
-}
-
-/// 0.1 ms to 26 s in steps of two.
-fn times() -> Histogram {
-    Histogram::new(exponential_buckets(0.000_1, 2.0, 19))
 }

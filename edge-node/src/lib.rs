@@ -18,10 +18,10 @@ pub use models::ModelError;
 
 use anyhow::Context as _;
 use kerf_engine::SegmentStore;
-use kerf_identity::{Identity, Paths, Role};
+use kerf_identity::Role;
 use kerf_mesh::{Mesh, MeshConfig, NodeAddress, NodeState};
 use kerf_repository::Repository;
-use kerf_serving::{Admission, Compute, Models, open_engines};
+use kerf_serving::{Admission, Compute, Models, open_engines, open_identity};
 use kerf_settings::{EdgeSettings, Fallback};
 use kerf_transport::{Client, Config};
 use prometheus_client::registry::Registry;
@@ -58,13 +58,7 @@ impl EdgeNode {
             tokio::task::spawn_blocking(move || load(&settings, &engines.engines, &store)).await??
         };
 
-        let identity = &settings.identity;
-        let identity = Identity::load(&Paths {
-            ca: identity.ca.clone(),
-            certificate: identity.certificate.clone(),
-            key: identity.key.clone(),
-        })?;
-        identity.require(Role::Edge)?;
+        let identity = open_identity(&settings.identity, Role::Edge)?;
         let link = &settings.link;
         let config =
             Config { idle_timeout: link.idle_timeout, keep_alive: link.keep_alive, ..Config::default() };
@@ -115,10 +109,8 @@ impl EdgeNode {
         });
 
         let admin_address = admin.local_addr();
-        let background = vec![
-            tokio::spawn(serve_admin(admin)),
-            tokio::spawn(observe(Arc::clone(&service), Arc::clone(&store))),
-        ];
+        let background =
+            vec![tokio::spawn(admin.run()), tokio::spawn(observe(Arc::clone(&service), Arc::clone(&store)))];
         tracing::info!(node = settings.node, %http, admin = %admin_address, "ready");
         Ok(Self { http, admin: admin_address, service, stop, server, background })
     }
@@ -203,11 +195,4 @@ async fn observe(service: Arc<Service>, store: Arc<SegmentStore>) {
 fn resident(store: &SegmentStore) -> u64 {
     let stats = store.stats();
     stats.bytes + stats.pinned_bytes
-}
-
-/// Serves metrics and status for as long as the node lives, its last moments included.
-async fn serve_admin(admin: kerf_telemetry::Admin) {
-    if let Err(error) = admin.serve(std::future::pending()).await {
-        tracing::error!(%error, "the admin listener stopped");
-    }
 }

@@ -8,11 +8,11 @@
 
 use crate::pipeline::{Route, Timings};
 use kerf_oip::FailureKind;
+use kerf_telemetry::{Seconds, seconds};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 use std::time::Duration;
 
@@ -49,8 +49,8 @@ struct NodeLabels {
 pub(crate) struct Metrics {
     requests: Family<RequestLabels, Counter>,
     answers: Family<AnswerLabels, Counter>,
-    seconds: Family<ModelLabels, Histogram, fn() -> Histogram>,
-    stages: Family<StageLabels, Histogram, fn() -> Histogram>,
+    seconds: Seconds<ModelLabels>,
+    stages: Seconds<StageLabels>,
     shipped: Family<ModelLabels, Counter>,
     in_flight: Gauge,
     resident: Gauge,
@@ -63,8 +63,8 @@ impl Metrics {
         let metrics = Self {
             requests: Family::default(),
             answers: Family::default(),
-            seconds: Family::new_with_constructor(times),
-            stages: Family::new_with_constructor(times),
+            seconds: seconds(),
+            stages: seconds(),
             shipped: Family::default(),
             in_flight: Gauge::default(),
             resident: Gauge::default(),
@@ -147,12 +147,8 @@ fn outcome(failure: Option<FailureKind>) -> &'static str {
             FailureKind::NotFound
             | FailureKind::Invalid
             | FailureKind::TooLarge
+            | FailureKind::SlowBody
             | FailureKind::UnsupportedEncoding,
         ) => "invalid",
     }
-}
-
-/// 0.1 ms to 26 s in steps of two.
-fn times() -> Histogram {
-    Histogram::new(exponential_buckets(0.000_1, 2.0, 19))
 }

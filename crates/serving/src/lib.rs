@@ -12,7 +12,9 @@ mod compute;
 mod engines;
 mod explain;
 mod health;
+mod identity;
 mod models;
+mod process;
 mod signal;
 mod work;
 
@@ -21,6 +23,8 @@ pub use compute::{Compute, ComputeError, Done};
 pub use engines::open_engines;
 pub use explain::explain;
 pub use health::{ProbeError, probe};
+pub use identity::open_identity;
 pub use models::{InputError, LoadError, Models, Served};
+pub use process::{NodeArguments, ReadError, SettingsFile};
 pub use signal::shutdown_signal;
 pub use work::work_section;

@@ -70,6 +70,13 @@ impl Admin {
         self.address
     }
 
+    /// Serves for as long as the task lives, a node's last moments included.
+    pub async fn run(self) {
+        if let Err(error) = self.serve(std::future::pending()).await {
+            tracing::error!(%error, "the admin listener stopped");
+        }
+    }
+
     /// Serves until `shutdown` is ready.
     pub async fn serve(self, shutdown: impl Future<Output = ()> + Send + 'static) -> std::io::Result<()> {
         axum::serve(self.listener, self.router).with_graceful_shutdown(shutdown).await

@@ -5,7 +5,9 @@
 
 mod admin;
 mod logs;
+mod seconds;
 
 pub use admin::{Admin, AdminError, Section, Status, StatusPage};
 pub use kerf_settings::LogFormat;
 pub use logs::{LogError, init_logs};
+pub use seconds::{Seconds, seconds};
