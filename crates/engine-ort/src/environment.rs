@@ -2,11 +2,13 @@
 
 use crate::library::{FindError, Library, find};
 use crate::program::OrtProgram;
-use crate::{NAME, values};
-use kerf_engine::{CompileError, Engine, Program, contain_panics};
+use crate::{NAME, profile, values};
+use kerf_engine::{CompileError, Engine, NodeTime, Program, RunError, contain_panics};
 use kerf_graph::Segment;
+use kerf_tensor::Tensor;
 use ort::environment::{Environment, GlobalThreadPoolOptions};
 use ort::logging::LogLevel;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -116,7 +118,16 @@ impl Engine for Ort {
     }
 
     fn compile(&self, segment: &Segment) -> Result<Arc<dyn Program>, CompileError> {
-        Ok(Arc::new(OrtProgram::new(Arc::clone(&self.0), segment)?))
+        Ok(Arc::new(OrtProgram::new(&self.0, segment)?))
+    }
+
+    fn node_times(
+        &self,
+        segment: &Segment,
+        inputs: &[Tensor],
+        runs: NonZeroUsize,
+    ) -> Result<Option<Vec<NodeTime>>, RunError> {
+        profile::node_times(&self.0, segment, inputs, runs).map(Some)
     }
 }
 

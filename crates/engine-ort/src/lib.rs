@@ -7,6 +7,7 @@
 
 mod environment;
 mod library;
+mod profile;
 mod program;
 mod values;
 

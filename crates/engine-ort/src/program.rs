@@ -11,6 +11,7 @@ use ort::logging::LogLevel;
 use ort::session::builder::GraphOptimizationLevel;
 use ort::session::{Session, SharedSessionInner};
 use std::ffi::{CString, c_char};
+use std::path::Path;
 use std::ptr;
 use std::sync::Arc;
 
@@ -28,7 +29,17 @@ pub(crate) struct OrtProgram {
 }
 
 impl OrtProgram {
-    pub(crate) fn new(process: Arc<Process>, segment: &Segment) -> Result<Self, CompileError> {
+    pub(crate) fn new(process: &Process, segment: &Segment) -> Result<Self, CompileError> {
+        Ok(Self::open(process, segment, None)?.0)
+    }
+
+    /// The program and its session, which writes a trace beginning with `trace`, where that is
+    /// given, until its profiling is ended.
+    pub(crate) fn open(
+        process: &Process,
+        segment: &Segment,
+        trace: Option<&Path>,
+    ) -> Result<(Self, Session), CompileError> {
         let id = SegmentId::of(segment);
         let refused = |reason: String| CompileError::Refused { engine: NAME, segment: id, reason };
         let names = |specs: &[TensorSpec]| {
@@ -38,14 +49,14 @@ impl OrtProgram {
                 .map_err(|_| refused("a tensor's name holds a NUL".to_owned()))
         };
         let (input_names, output_names) = (names(&segment.inputs)?, names(&segment.outputs)?);
-        let session = contain_panics(|| commit(&process, segment))
+        let session = contain_panics(|| commit(process, segment, trace))
             .and_then(|committed| committed.map_err(|error| error.to_string()))
             .map_err(|reason| diagnose(id, reason))?;
         if session.inputs().len() != segment.inputs.len() || session.outputs().len() != segment.outputs.len()
         {
             return Err(refused("ONNX Runtime finds another number of inputs or outputs".to_owned()));
         }
-        Ok(Self {
+        let program = Self {
             segment: id,
             inputs: segment.inputs.clone(),
             outputs: segment.outputs.clone(),
@@ -53,10 +64,11 @@ impl OrtProgram {
             output_names,
             session: session.inner(),
             bytes: segment.onnx.len() as u64 + SESSION_BYTES,
-        })
+        };
+        Ok((program, session))
     }
 
-    fn failed(&self, reason: String) -> RunError {
+    pub(crate) fn failed(&self, reason: String) -> RunError {
         RunError::Engine { engine: NAME, segment: self.segment, node: node_in(&reason), reason }
     }
 }
@@ -115,10 +127,15 @@ impl Program for OrtProgram {
     }
 }
 
-fn commit(process: &Process, segment: &Segment) -> ort::Result<Session> {
+fn commit(process: &Process, segment: &Segment, trace: Option<&Path>) -> ort::Result<Session> {
     let fixed =
         segment.inputs.iter().all(|spec| spec.shape.is_some() && spec.bind(|_| 0) == spec.bind(|_| 1));
-    Session::builder(&process.environment)?
+    let builder = Session::builder(&process.environment)?;
+    let builder = match trace {
+        Some(trace) => builder.with_profiling(trace)?,
+        None => builder,
+    };
+    builder
         .with_optimization_level(GraphOptimizationLevel::All)?
         .with_log_level(LogLevel::Warning)?
         .with_log_id(format!("{}..{}", segment.from, segment.to))?

@@ -5,12 +5,16 @@
 //! meets, the last few of which stay, and claims about outputs and intermediates are ignored.
 //! tract panics on some odd models: panics become errors.
 
+#![allow(clippy::disallowed_methods, reason = "times of nodes are among this crate's results")]
+
 mod load;
 mod program;
 mod tensors;
 
-use kerf_engine::{CompileError, Engine, Program};
+use kerf_engine::{CompileError, Engine, NodeTime, Program, RunError};
 use kerf_graph::Segment;
+use kerf_tensor::Tensor;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 /// The engine. It runs each request on the thread that asks, on that one alone.
@@ -37,5 +41,14 @@ impl Engine for Tract {
 
     fn compile(&self, segment: &Segment) -> Result<Arc<dyn Program>, CompileError> {
         Ok(Arc::new(program::TractProgram::new(segment)?))
+    }
+
+    fn node_times(
+        &self,
+        segment: &Segment,
+        inputs: &[Tensor],
+        runs: NonZeroUsize,
+    ) -> Result<Option<Vec<NodeTime>>, RunError> {
+        program::TractProgram::new(segment)?.node_times(inputs, runs).map(Some)
     }
 }

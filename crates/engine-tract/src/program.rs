@@ -2,11 +2,14 @@
 
 use crate::load::{Plan, Template, named_node, shorten};
 use crate::{NAME, tensors};
-use kerf_engine::{CompileError, Program, RunError, SegmentId, check_inputs, contain_panics};
+use kerf_engine::{CompileError, NodeTime, Program, RunError, SegmentId, check_inputs, contain_panics};
 use kerf_graph::Segment;
 use kerf_tensor::{Dim, Tensor, TensorSpec};
+use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use tract_onnx::prelude::{IntoTValue, TVec};
+use std::time::{Duration, Instant};
+use tract_onnx::prelude::{IntoTValue, TValue, TVec};
+use tract_onnx::tract_core::plan::eval;
 
 /// Plans kept per segment; the one used longest ago makes room. Batch sizes come in handfuls.
 const PLANS: usize = 4;
@@ -46,6 +49,45 @@ impl TractProgram {
             plans: Mutex::new(plans.collect()),
             template: (!fixed).then_some(template),
         })
+    }
+
+    /// Mean time of each of the plan's nodes, in their order.
+    pub(crate) fn node_times(
+        &self,
+        inputs: &[Tensor],
+        runs: NonZeroUsize,
+    ) -> Result<Vec<NodeTime>, RunError> {
+        check_inputs(self.segment, &self.inputs, inputs)?;
+        let plan = self.plan(inputs.iter().map(|input| input.shape().to_vec()).collect())?;
+        let nodes = plan.runnable.model().nodes();
+        let mut spent = vec![Duration::ZERO; nodes.len()];
+        for round in 0..=runs.get() {
+            let mut timed =
+                |node: usize, took: Duration| spent[node] += if round == 0 { Duration::ZERO } else { took };
+            let values = self.values(inputs)?;
+            contain_panics(|| {
+                plan.runnable.spawn()?.run_plan_with_eval(values, |context, state, node, inputs| {
+                    let start = Instant::now();
+                    let outputs = eval(context, state, node, inputs);
+                    timed(node.id, start.elapsed());
+                    outputs
+                })
+            })
+            .and_then(|result| result.map_err(|error| format!("{error:#}")))
+            .map_err(|reason| self.failed(&reason))?;
+        }
+        let order = plan.runnable.order_without_consts().iter();
+        let mean = |node: &usize| NodeTime {
+            name: nodes[*node].name.clone(),
+            seconds: spent[*node].as_secs_f64() / runs.get() as f64,
+        };
+        Ok(order.map(mean).collect())
+    }
+
+    fn values(&self, inputs: &[Tensor]) -> Result<TVec<TValue>, RunError> {
+        let values: Result<TVec<_>, String> =
+            inputs.iter().map(|input| tensors::to_tract(input).map(IntoTValue::into_tvalue)).collect();
+        values.map_err(|reason| self.failed(&reason))
     }
 
     /// The plan for these shapes, compiled if need be, by one thread for all that want it.
@@ -88,9 +130,7 @@ impl Program for TractProgram {
     fn run(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>, RunError> {
         check_inputs(self.segment, &self.inputs, inputs)?;
         let plan = self.plan(inputs.iter().map(|input| input.shape().to_vec()).collect())?;
-        let values: Result<TVec<_>, String> =
-            inputs.iter().map(|input| tensors::to_tract(input).map(IntoTValue::into_tvalue)).collect();
-        let values = values.map_err(|reason| self.failed(&reason))?;
+        let values = self.values(inputs)?;
         let results = contain_panics(|| plan.runnable.run(values))
             .and_then(|result| result.map_err(|error| format!("{error:#}")))
             .map_err(|reason| self.failed(&reason))?;

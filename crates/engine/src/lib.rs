@@ -26,6 +26,7 @@ pub use values::Values;
 
 use kerf_graph::Segment;
 use kerf_tensor::Tensor;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 /// A library that compiles segments.
@@ -38,6 +39,27 @@ pub trait Engine: Send + Sync {
 
     /// Makes a segment runnable. Hostile models are errors, never panics.
     fn compile(&self, segment: &Segment) -> Result<Arc<dyn Program>, CompileError>;
+
+    /// Mean time of each node over `runs` runs of a segment, by the engine's own profiler and in
+    /// the order in which it ran them; `None` where it has no profiler. The engine's nodes are not
+    /// the graph's: it fuses and adds some. A first run, which is slower, does not count.
+    fn node_times(
+        &self,
+        _: &Segment,
+        _: &[Tensor],
+        _: NonZeroUsize,
+    ) -> Result<Option<Vec<NodeTime>>, RunError> {
+        Ok(None)
+    }
+}
+
+/// What an engine's profiler says of one of its nodes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NodeTime {
+    /// Name, as the engine made it of the graph's names.
+    pub name: String,
+    /// Mean time per run, in seconds.
+    pub seconds: f64,
 }
 
 /// A segment, compiled.
