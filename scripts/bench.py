@@ -101,21 +101,25 @@ def bench_mesh(folder):
 
 
 def bench_memory(folder):
-    with Mesh(folder, []) as mesh:
-        mesh.write("edge")
-        pathlib.Path(folder, "models").mkdir(exist_ok=True)
-        config = mesh.folder / "edge.yaml"
-        text = re.sub(r"cloud:\n.*\n", "", config.read_text()).replace("models:\n", "models: []\n")
-        rows = ["| engine | resident memory, MiB |", "|---|---|"]
-        for engine in ("tract", "ort"):
-            config.write_text(text.replace("kind: auto", f"kind: {engine}"))
+    model = pack(folder, "mobilenet_v2_imagenet_fp32", "mobilenet")
+    rows = ["| edge node | resident memory, MiB |", "|---|---|"]
+    for title, models, engine in (
+        ("without a model", [], "auto"),
+        ("MobileNetV2, all on the edge, tract", [model.name], "tract"),
+        ("MobileNetV2, all on the edge, ort", [model.name], "ort"),
+    ):
+        with Mesh(folder, models) as mesh:
+            mesh.write("edge")
+            config = mesh.folder / "edge.yaml"
+            text = config.read_text().replace("kind: auto", f"kind: {engine}")
+            config.write_text(text if models else text.replace("models:\n", "models: []\n"))
             process = subprocess.Popen([TARGET / "edge-node", "--config", config], stderr=subprocess.DEVNULL)
-            time.sleep(2)
+            time.sleep(3)
             status = pathlib.Path(f"/proc/{process.pid}/status").read_text()
             process.terminate()
             process.wait()
             resident = int(re.search(r"VmRSS:\s+(\d+)", status)[1]) / 1024
-            rows.append(f"| {engine} | {resident:.1f} |")
+            rows.append(f"| {title} | {resident:.1f} |")
     return rows
 
 

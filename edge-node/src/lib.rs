@@ -26,6 +26,7 @@ use kerf_settings::{EdgeSettings, Fallback};
 use kerf_transport::{Client, Config};
 use prometheus_client::registry::Registry;
 use service::Service;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -50,12 +51,10 @@ impl EdgeNode {
     /// Loads the models, dials the cloud and listens. Returns when requests are answered;
     /// cloud nodes may still be connecting.
     pub async fn start(settings: EdgeSettings) -> anyhow::Result<Self> {
-        let engines = open_engines(&settings.engine)?;
-        tracing::info!(node = settings.node, engine = engines.why, "starting");
         let store = Arc::new(SegmentStore::new(settings.limits.memory));
         let models = {
             let (store, settings) = (Arc::clone(&store), settings.clone());
-            tokio::task::spawn_blocking(move || load(&settings, &engines.engines, &store)).await??
+            tokio::task::spawn_blocking(move || load(&settings, &store)).await??
         };
 
         let identity = open_identity(&settings.identity, Role::Edge)?;
@@ -153,13 +152,19 @@ impl EdgeNode {
 /// Loads what the settings name and makes ready what each route needs first.
 fn load(
     settings: &EdgeSettings,
-    engines: &[Arc<dyn kerf_engine::Engine>],
     store: &Arc<SegmentStore>,
-) -> anyhow::Result<std::collections::BTreeMap<String, Arc<models::Model>>> {
+) -> anyhow::Result<BTreeMap<String, Arc<models::Model>>> {
+    // An engine's library takes more memory than all else in an idle node.
+    if settings.models.is_empty() {
+        tracing::info!(node = settings.node, "starting without a model");
+        return Ok(BTreeMap::new());
+    }
+    let engines = open_engines(&settings.engine)?;
+    tracing::info!(node = settings.node, engine = engines.why, "starting");
     let repository = Repository::new(&settings.repository);
     let names: Vec<_> = settings.models.iter().map(|model| model.name.clone()).collect();
-    let loaded = Models::load(&repository, &names, engines, store)?;
-    let mut models = std::collections::BTreeMap::new();
+    let loaded = Models::load(&repository, &names, &engines.engines, store)?;
+    let mut models = BTreeMap::new();
     for wanted in &settings.models {
         let served = loaded.find(&wanted.name).context("a model vanished while loading")?;
         let model = models::Model::new(Arc::clone(served), wanted)?;

@@ -57,7 +57,7 @@ pub enum OpenError {
 pub fn open(choice: &EngineChoice) -> Result<Opened, OpenError> {
     let tract: Arc<dyn Engine> = Arc::new(Tract::new());
     let options = Options { library: choice.library.clone(), threads: choice.threads };
-    let opened = match choice.kind {
+    Ok(match choice.kind {
         EngineKind::Tract => Opened { engines: vec![tract], why: "tract: as configured".to_owned() },
         EngineKind::Ort => with_ort(&Ort::open(&options)?, tract, "as configured"),
         EngineKind::Auto => match Ort::open(&options) {
@@ -65,9 +65,7 @@ pub fn open(choice: &EngineChoice) -> Result<Opened, OpenError> {
             Err(error) if choice.library.is_some() => return Err(error.into()),
             Err(error) => Opened { engines: vec![tract], why: format!("tract: {error}") },
         },
-    };
-    tracing::info!(why = opened.why, "engines");
-    Ok(opened)
+    })
 }
 
 fn with_ort(ort: &Ort, tract: Arc<dyn Engine>, reason: &str) -> Opened {
