@@ -1,5 +1,6 @@
-//! What tests and the demo need: tiny models, inputs for any model, what lies outside the
-//! repository; never linked by the nodes.
+//! What tests and the demo need: tiny models, inputs for any model, an emulated link, what lies
+//! outside the repository; never linked by the nodes.
 
+pub mod link;
 pub mod models;
 pub mod outside;

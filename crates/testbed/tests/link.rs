@@ -1,0 +1,270 @@
+//! The link over real sockets, against arithmetic. Exact counts are tested in virtual time
+//! (`link::pipe`); here bounds leave room for a machine that is busy with other tests.
+
+#![allow(clippy::disallowed_methods, reason = "sockets live in time")]
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+
+use kerf_testbed::link::{Link, LinkSettings, OVERHEAD};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::thread;
+use std::time::{Duration, Instant};
+
+const MS: Duration = Duration::from_millis(1);
+const PATIENCE: Duration = Duration::from_secs(10);
+const QUIET: Duration = Duration::from_millis(500);
+const PAYLOAD: usize = 1200;
+
+/// Of one datagram, on the link.
+const BYTES: f64 = PAYLOAD as f64 + OVERHEAD as f64;
+
+#[test]
+fn a_lone_datagram_takes_delay_and_size_over_rate() {
+    for (rate, one_way) in [(250e3, 5), (1e6, 20), (25e6, 20)] {
+        let server = socket();
+        let link = Link::start(settings(rate, one_way, 65_536), address(&server)).unwrap();
+        let client = connected(&link);
+        let errors: Vec<f64> = (0..41)
+            .map(|_| {
+                let start = Instant::now();
+                client.send(&[7; PAYLOAD]).unwrap();
+                server.recv(&mut [0; PAYLOAD]).unwrap();
+                start.elapsed().as_secs_f64() - f64::from(one_way) / 1e3 - BYTES / rate
+            })
+            .collect();
+        let (median, p90) = (quantile(&errors, 0.5), quantile(&errors, 0.9));
+        eprintln!(
+            "{rate} bytes/s, {one_way} ms: median error {:.3} ms, p90 {:.3} ms",
+            median * 1e3,
+            p90 * 1e3
+        );
+        assert!((0.0..1e-3).contains(&median), "{median} s off at {rate} bytes/s, {one_way} ms");
+        assert!(errors.iter().all(|&error| error > -1e-6), "one came early: {errors:?}");
+    }
+}
+
+#[test]
+fn a_saturating_sender_gets_the_rate_and_loses_the_rest() {
+    for (rate, queue) in [(250e3, 20_000), (1e6, 64_000), (6.25e6, 300_000)] {
+        let server = socket();
+        let link = Link::start(settings(rate, 10, queue), address(&server)).unwrap();
+        let Flood { sent, seconds, arrivals } = flood(&[connected(&link)], &server, 1.5 * rate, MS * 1000);
+        let measured = throughput(&arrivals);
+        assert!((measured / rate - 1.0).abs() < 0.02, "{measured} bytes/s for {rate}");
+        let order: Vec<u32> = arrivals.iter().map(|arrival| arrival.number).collect();
+        assert!(order.is_sorted_by(|a, b| a < b), "out of order");
+
+        let stats = link.stats();
+        // What the kernel's buffers lost where a thread got no core is in no count.
+        let nearly = |part: u64, whole: u64| part <= whole && part as f64 >= whole as f64 * 0.99;
+        assert!(nearly(arrivals.len() as u64, stats.up.delivered), "{} of {stats:?}", arrivals.len());
+        assert!(nearly(stats.up.delivered + stats.up.dropped, u64::from(sent)), "{stats:?} of {sent}");
+        assert_eq!((stats.up.under_way, stats.unsent), (0, 0));
+        let carried = rate * seconds + queue as f64 + BYTES;
+        let expected = f64::from(sent) - carried / BYTES;
+        let off = (stats.up.dropped as f64 - expected).abs() / f64::from(sent);
+        assert!(off < 0.03, "{} dropped, {expected} expected, of {sent}", stats.up.dropped);
+    }
+}
+
+#[test]
+fn clients_share_the_pipe_and_get_their_own_answers() {
+    let (rate, server) = (1e6, socket());
+    let link = Link::start(settings(rate, 5, 100_000), address(&server)).unwrap();
+    let clients = [connected(&link), connected(&link)];
+    let arrivals = flood(&clients, &server, 1.5 * rate, MS * 700).arrivals;
+    let measured = throughput(&arrivals);
+    assert!((measured / rate - 1.0).abs() < 0.02, "{measured} bytes/s for {rate}");
+    let of_first = arrivals.iter().filter(|arrival| arrival.from == arrivals[0].from).count();
+    let share = of_first as f64 / arrivals.len() as f64;
+    assert!((0.4..0.6).contains(&share), "one of two has {share}");
+    assert_eq!(link.stats().clients, 2);
+
+    for (index, client) in clients.iter().enumerate() {
+        client.send(&[index as u8; 10]).unwrap();
+        let mut buffer = [0; 10];
+        let (length, from) = server.recv_from(&mut buffer).unwrap();
+        server.send_to(&buffer[..length], from).unwrap();
+        assert_eq!(client.recv(&mut buffer).unwrap(), 10);
+        assert_eq!(buffer, [index as u8; 10]);
+    }
+    assert_eq!(link.stats().down.delivered, 2);
+    assert_eq!(link.stats().down.delivered_bytes, 2 * (10 + OVERHEAD));
+}
+
+#[test]
+fn a_link_changes_while_it_runs() {
+    let server = socket();
+    let link = Link::start(settings(25e3, 0, 100_000), address(&server)).unwrap();
+    let client = connected(&link);
+    let start = Instant::now();
+    for _ in 0..20 {
+        client.send(&[0; PAYLOAD]).unwrap();
+    }
+    thread::sleep(MS * 50);
+    // 20 datagrams would take 0.98 s; what is left of them is sent within 10 ms now.
+    link.set(settings(2.5e6, 0, 100_000));
+    let arrivals = drain(&server);
+    assert_eq!(arrivals.len(), 20);
+    let last = arrivals[19].at - start;
+    assert!((MS * 55..MS * 500).contains(&last), "{last:?}");
+}
+
+#[test]
+fn a_blackout_is_silent_and_ends() {
+    let server = socket();
+    let link = Link::start(settings(1e6, 50, 64_000), address(&server)).unwrap();
+    let client = connected(&link);
+    client.send(b"under way").unwrap();
+    until(|| link.stats().up.under_way == 1);
+    link.pause();
+    client.send(b"during").unwrap();
+    until(|| link.stats().up.blacked_out == 2);
+    link.resume();
+    client.send(b"after").unwrap();
+    let mut buffer = [0; 16];
+    let length = server.recv(&mut buffer).unwrap();
+    assert_eq!(&buffer[..length], b"after");
+    assert_eq!(link.stats().up.delivered, 1);
+}
+
+#[test]
+fn a_server_may_come_late_and_a_link_leaves_nothing_behind() {
+    let server = socket();
+    let to = address(&server);
+    drop(server);
+    let link = Link::start(settings(1e6, 1, 64_000), to).unwrap();
+    let client = connected(&link);
+    for _ in 0..3 {
+        client.send(b"nobody").unwrap();
+        thread::sleep(MS * 10);
+    }
+    let server = UdpSocket::bind(to).unwrap();
+    server.set_read_timeout(Some(PATIENCE)).unwrap();
+    client.send(b"somebody").unwrap();
+    assert_eq!(server.recv(&mut [0; 16]).unwrap(), 8);
+    let listened = link.address();
+    drop(link);
+    UdpSocket::bind(listened).unwrap();
+}
+
+#[test]
+fn the_largest_datagram_and_the_empty_one_pass() {
+    let server = socket();
+    let link = Link::start(settings(1e8, 0, 1 << 20), address(&server)).unwrap();
+    let client = connected(&link);
+    for length in [0, 65_507, 1] {
+        client.send(&vec![1; length]).unwrap();
+        assert_eq!(server.recv(&mut [0; 65_535]).unwrap(), length);
+    }
+}
+
+#[test]
+fn ipv6_servers_have_ipv6_links() {
+    let Ok(server) = UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)) else {
+        eprintln!("skipped: this machine has no IPv6");
+        return;
+    };
+    let link = Link::start(settings(1e6, 1, 64_000), address(&server)).unwrap();
+    let client = UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)).unwrap();
+    client.send_to(b"six", link.address()).unwrap();
+    assert_eq!(server.recv(&mut [0; 16]).unwrap(), 3);
+}
+
+/// Applications start and drop links inside of their runtime.
+#[tokio::test]
+async fn a_link_lives_inside_a_runtime() {
+    let server = tokio::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let link = Link::start(settings(1e6, 1, 64_000), server.local_addr().unwrap()).unwrap();
+    let client = tokio::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    client.send_to(b"hello", link.address()).await.unwrap();
+    assert_eq!(server.recv(&mut [0; 16]).await.unwrap(), 5);
+}
+
+struct Flood {
+    sent: u32,
+    /// Over which it was sent.
+    seconds: f64,
+    /// Until nothing had come for a while.
+    arrivals: Vec<Arrival>,
+}
+
+struct Arrival {
+    at: Instant,
+    number: u32,
+    from: SocketAddr,
+}
+
+/// Numbered datagrams from each client in turn, in bursts of a millisecond; what a late burst
+/// missed is made up for. The server stamps what arrives meanwhile.
+fn flood(clients: &[UdpSocket], server: &UdpSocket, rate: f64, duration: Duration) -> Flood {
+    thread::scope(|scope| {
+        let arrivals = scope.spawn(|| drain(server));
+        let start = Instant::now();
+        let mut sent = 0u32;
+        while start.elapsed() < duration {
+            while f64::from(sent) * BYTES < start.elapsed().as_secs_f64() * rate {
+                let mut payload = [0; PAYLOAD];
+                payload[..4].copy_from_slice(&sent.to_be_bytes());
+                clients[sent as usize % clients.len()].send(&payload).unwrap();
+                sent += 1;
+            }
+            thread::sleep(MS);
+        }
+        let seconds = start.elapsed().as_secs_f64();
+        Flood { sent, seconds, arrivals: arrivals.join().unwrap() }
+    })
+}
+
+/// Everything until nothing has come for [`QUIET`].
+fn drain(server: &UdpSocket) -> Vec<Arrival> {
+    server.set_read_timeout(Some(QUIET)).unwrap();
+    let mut buffer = [0; PAYLOAD];
+    let next = || {
+        let (_, from) = server.recv_from(&mut buffer).ok()?;
+        let number = u32::from_be_bytes(buffer[..4].try_into().unwrap());
+        Some(Arrival { at: Instant::now(), number, from })
+    };
+    let arrivals = std::iter::from_fn(next).collect();
+    server.set_read_timeout(Some(PATIENCE)).unwrap();
+    arrivals
+}
+
+/// Bytes per second from the first arrival to the last.
+fn throughput(arrivals: &[Arrival]) -> f64 {
+    let seconds = arrivals[arrivals.len() - 1].at - arrivals[0].at;
+    (arrivals.len() - 1) as f64 * BYTES / seconds.as_secs_f64()
+}
+
+fn settings(rate: f64, one_way_ms: u32, queue: u64) -> LinkSettings {
+    LinkSettings::symmetric(rate, MS * 2 * one_way_ms, queue).unwrap()
+}
+
+fn socket() -> UdpSocket {
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    socket
+}
+
+fn connected(link: &Link) -> UdpSocket {
+    let socket = socket();
+    socket.connect(link.address()).unwrap();
+    socket
+}
+
+fn address(socket: &UdpSocket) -> SocketAddr {
+    socket.local_addr().unwrap()
+}
+
+fn until(condition: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < PATIENCE, "it never came");
+        thread::sleep(MS);
+    }
+}
+
+fn quantile(values: &[f64], quantile: f64) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted[(quantile * (sorted.len() - 1) as f64).round() as usize]
+}
