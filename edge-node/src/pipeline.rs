@@ -10,7 +10,7 @@ use kerf_graph::CutError;
 use kerf_mesh::{Mesh, MeshError};
 use kerf_serving::{Compute, ComputeError, InputError};
 use kerf_tensor::NamedTensor;
-use kerf_wire::{Request, RequestId};
+use kerf_wire::{Ask, Request, RequestId};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -189,6 +189,7 @@ impl Pipeline {
         let patience = model.patience(job.deadline, Instant::now());
         let request = Request {
             id: job.id,
+            ask: Ask::Finish,
             model: served.name.clone(),
             digest: served.digest,
             boundary: model.split as u16,

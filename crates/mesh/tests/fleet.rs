@@ -8,7 +8,7 @@ use kerf_mesh::{Mesh, MeshConfig, MeshFailure, NodeAddress, NodeState};
 use kerf_tensor::{NamedTensor, Tensor};
 use kerf_transport::{Client, Config, Drained, Handler, Server, Source};
 use kerf_wire::{
-    Answer, Arrival, Load, Reason, Refusal, Request, RequestHeader, RequestId, Response, Timings,
+    Answer, Arrival, Ask, Load, Reason, Refusal, Request, RequestHeader, RequestId, Response, Timings,
 };
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -137,6 +137,7 @@ fn request(digest: u8) -> Request {
     let tensor = Tensor::from_vec(&[2], vec![1.0f32, 2.0]).unwrap();
     Request {
         id: RequestId([3; 16]),
+        ask: Ask::Finish,
         model: "m".into(),
         digest: [digest; 32],
         boundary: 1,

@@ -9,7 +9,7 @@ use criterion::{Criterion, SamplingMode, Throughput, criterion_group, criterion_
 use kerf_identity::{Authority, Identity, PeerIdentity, Role};
 use kerf_tensor::{DType, NamedTensor, Tensor};
 use kerf_transport::{Client, Config, Connection, Handler, Server};
-use kerf_wire::{Answer, Arrival, Load, Refusal, Request, RequestHeader, RequestId, Response, Timings};
+use kerf_wire::{Answer, Arrival, Ask, Load, Refusal, Request, RequestHeader, RequestId, Response, Timings};
 use std::net::Ipv4Addr;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -61,6 +61,7 @@ fn request(bytes: usize) -> Request {
     let tensor = Tensor::new(DType::U8, vec![bytes], vec![7; bytes].into()).unwrap();
     Request {
         id: RequestId([1; 16]),
+        ask: Ask::Finish,
         model: "m".into(),
         digest: [0; 32],
         boundary: 1,

@@ -214,8 +214,9 @@ mod sealed {
         }
 
         fn assemble(header: Self::Header, tensors: Vec<NamedTensor>) -> Self {
-            let RequestHeader { id, model, digest, boundary, deadline, traceparent, outputs, .. } = header;
-            Self { id, model, digest, boundary, deadline, traceparent, tensors, outputs }
+            let RequestHeader { id, ask, model, digest, boundary, deadline, traceparent, outputs, .. } =
+                header;
+            Self { id, ask, model, digest, boundary, deadline, traceparent, tensors, outputs }
         }
     }
 
@@ -252,7 +253,7 @@ mod sealed {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::encode_request;
+    use crate::{Ask, encode_request};
     use kerf_tensor::DType;
     use std::time::Duration;
 
@@ -262,6 +263,7 @@ mod tests {
         let data = Bytes::from(vec![0; announced]);
         let request = Request {
             id: RequestId([1; 16]),
+            ask: Ask::Finish,
             model: "m".into(),
             digest: [0; 32],
             boundary: 0,

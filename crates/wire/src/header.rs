@@ -4,7 +4,7 @@ mod raw;
 
 pub(crate) use raw::{parse_request, parse_response, write_answer, write_refusal, write_request};
 
-use crate::{Arrival, Load, Refusal, RequestId, Timings};
+use crate::{Arrival, Ask, Load, Refusal, RequestId, Timings};
 use kerf_tensor::DType;
 use std::time::Duration;
 
@@ -13,6 +13,8 @@ use std::time::Duration;
 pub struct RequestHeader {
     /// The request's name.
     pub id: RequestId,
+    /// What is asked.
+    pub ask: Ask,
     /// Model name in the repository.
     pub model: String,
     /// Digest of the model version.

@@ -32,7 +32,7 @@ pub use decode::{DecodeError, Decoder, Message};
 pub use encode::{EncodeError, encode_request, encode_response};
 pub use header::{AnswerHeader, RequestHeader, ResponseHeader, TensorHeader};
 pub use limits::Limits;
-pub use message::{Answer, Arrival, Load, Request, RequestId, Response, Timings};
+pub use message::{Answer, Arrival, Ask, Load, PROFILE, Request, RequestId, Response, Timings};
 pub use reason::{Reason, Refusal, Retry};
 pub use trace::is_traceparent;
 

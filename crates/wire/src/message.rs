@@ -6,11 +6,13 @@ use std::time::Duration;
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RequestId(pub [u8; 16]);
 
-/// "Finish model `model` from boundary `boundary` on."
+/// Something for a cloud node to do with model `model`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Request {
     /// The request's name.
     pub id: RequestId,
+    /// What is asked.
+    pub ask: Ask,
     /// Model name in the repository.
     pub model: String,
     /// Digest of the model version; a node that holds another one refuses.
@@ -26,6 +28,21 @@ pub struct Request {
     /// Graph outputs wanted; empty for all that the tail makes.
     pub outputs: Vec<String>,
 }
+
+/// What a request asks for. A node that does not know the question refuses it as
+/// [`Unsupported`](crate::Reason::Unsupported).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Ask {
+    /// "Finish the model from boundary `boundary` on."
+    #[default]
+    Finish,
+    /// "Here is my profile of the model, where I have one; send yours": each as the bytes of its
+    /// file, an [`U8`](kerf_tensor::DType::U8) tensor named [`PROFILE`]. The boundary is 0.
+    Profiles,
+}
+
+/// Name of the tensor that carries a profile.
+pub const PROFILE: &str = "profile";
 
 /// What comes back.
 #[derive(Clone, Debug, PartialEq)]

@@ -6,7 +6,7 @@
 use bytes::Bytes;
 use kerf_tensor::{NamedTensor, Tensor};
 use kerf_wire::{
-    Answer, Arrival, DecodeError, Decoder, Limits, Load, Message, Reason, Refusal, Request, RequestId,
+    Answer, Arrival, Ask, DecodeError, Decoder, Limits, Load, Message, Reason, Refusal, Request, RequestId,
     Response, Timings, encode_request, encode_response,
 };
 use std::time::Duration;
@@ -22,6 +22,7 @@ fn id() -> RequestId {
 fn request() -> Request {
     Request {
         id: id(),
+        ask: Ask::Finish,
         model: "mobilenet".into(),
         digest: [0xd1; 32],
         boundary: 300,
@@ -176,6 +177,16 @@ fn an_earlier_version_s_frame_reads_with_defaults() {
     let earlier = with_extensions(REFUSAL, REFUSAL_EXTENSIONS, &[]);
     let Response::Refusal(got) = decode::<Response>(earlier).unwrap() else { panic!("not a refusal") };
     assert_eq!(got.reason, Reason::DigestMismatch { have: [0; 32] });
+}
+
+#[test]
+fn a_question_that_is_not_known_is_refused() {
+    let asked = |code: &[u8]| with_extensions(REQUEST, REQUEST_EXTENSIONS, &[(0x8001, code)]);
+    let profiles = Request { ask: Ask::Profiles, traceparent: None, ..request() };
+    assert_eq!(decode::<Request>(asked(&[1, 0])).unwrap(), profiles);
+    for code in [&[2, 0][..], &[1], &[]] {
+        assert_eq!(refused::<Request>(asked(code)), DecodeError::CriticalExtension(0x8001));
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@
 use bytes::Bytes;
 use kerf_tensor::{DType, NamedTensor, Tensor};
 use kerf_wire::{
-    Answer, Arrival, Decoder, EncodeError, Limits, Load, Message, Reason, Refusal, Request, RequestId,
+    Answer, Arrival, Ask, Decoder, EncodeError, Limits, Load, Message, Reason, Refusal, Request, RequestId,
     Response, Timings, encode_request, encode_response,
 };
 use proptest::collection::vec;
@@ -44,12 +44,13 @@ fn tensor(dtype: DType, shape: Vec<usize>, seed: u64) -> Tensor {
 
 prop_compose! {
     fn request()(
-        id: [u8; 16], model in "[a-z0-9é/_-]{0,40}", digest: [u8; 32], boundary: u16, deadline: u64,
+        id: [u8; 16], profiles: bool, model in "[a-z0-9é/_-]{0,40}", digest: [u8; 32], boundary: u16, deadline: u64,
         traced: bool, tensors in tensors(), outputs in vec("\\PC{0,20}", 0..4),
     ) -> Request {
         let traceparent = traced.then(|| "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00".to_owned());
         let deadline = Duration::from_nanos(deadline);
-        Request { id: RequestId(id), model, digest, boundary, deadline, traceparent, tensors, outputs }
+        let ask = if profiles { Ask::Profiles } else { Ask::Finish };
+        Request { id: RequestId(id), ask, model, digest, boundary, deadline, traceparent, tensors, outputs }
     }
 }
 
@@ -119,6 +120,7 @@ fn large_tensors_are_not_copied_where_they_need_not_be() {
     };
     let request = Request {
         id: RequestId([1; 16]),
+        ask: Ask::Finish,
         model: "m".into(),
         digest: [0; 32],
         boundary: 0,
@@ -144,6 +146,7 @@ fn what_a_reader_would_refuse_is_not_written() {
     };
     let base = Request {
         id: RequestId([1; 16]),
+        ask: Ask::Finish,
         model: "m".into(),
         digest: [0; 32],
         boundary: 0,

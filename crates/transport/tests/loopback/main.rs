@@ -12,7 +12,7 @@ mod trust;
 use kerf_identity::{Authority, Identity, PeerIdentity, Role};
 use kerf_tensor::{DType, NamedTensor, Tensor};
 use kerf_transport::{Client, Config, Connection, Drained, Handler, Server};
-use kerf_wire::{Answer, Arrival, Load, Refusal, Request, RequestHeader, RequestId, Response, Timings};
+use kerf_wire::{Answer, Arrival, Ask, Load, Refusal, Request, RequestHeader, RequestId, Response, Timings};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -85,6 +85,7 @@ fn request(number: u64, bytes: usize) -> Request {
     let data: Vec<u8> = (0..bytes).map(|index| (index as u64 ^ number) as u8).collect();
     Request {
         id: RequestId(id),
+        ask: Ask::Finish,
         model: "m".into(),
         digest: [0; 32],
         boundary: 1,

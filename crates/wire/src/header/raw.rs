@@ -4,8 +4,8 @@
 use super::{AnswerHeader, RequestHeader, ResponseHeader, TensorHeader};
 use crate::decode::DecodeError;
 use crate::{
-    Answer, Arrival, CODEC_RAW, CRITICAL, EncodeError, Limits, Load, Reason, Refusal, Request, RequestId,
-    Timings, is_traceparent,
+    Answer, Arrival, Ask, CODEC_RAW, CRITICAL, EncodeError, Limits, Load, Reason, Refusal, Request,
+    RequestId, Timings, is_traceparent,
 };
 use bincode::config::{Configuration, Limit, LittleEndian, Varint};
 use bincode::{Decode, Encode};
@@ -25,6 +25,8 @@ enum Kind {
 type Extensions = Vec<(u16, Vec<u8>)>;
 
 const REQUEST_TRACEPARENT: u16 = 1;
+/// A reader that skipped it would run the model on a profile.
+const REQUEST_ASK: u16 = CRITICAL | 1;
 const ANSWER_TIMINGS: u16 = 1;
 const ANSWER_LOAD: u16 = 2;
 const ANSWER_ARRIVAL: u16 = 3;
@@ -77,6 +79,9 @@ pub(crate) fn write_request(request: &Request) -> Result<Vec<u8>, EncodeError> {
             return Err(EncodeError::Traceparent(traceparent.clone()));
         }
         extensions.push((REQUEST_TRACEPARENT, traceparent.clone().into_bytes()));
+    }
+    if let Some(code) = ask_code(request.ask) {
+        extensions.push((REQUEST_ASK, code.to_le_bytes().to_vec()));
     }
     write(
         Kind::Request,
@@ -141,7 +146,7 @@ pub(crate) fn parse_request(
         other => return Err(DecodeError::Kind(other.map(|(kind, _)| *kind))),
     };
     *id = Some(RequestId(raw.id));
-    check_extensions(&raw.extensions, &[REQUEST_TRACEPARENT])?;
+    check_extensions(&raw.extensions, &[REQUEST_TRACEPARENT, REQUEST_ASK])?;
     if raw.outputs.len() > limits.tensors {
         return Err(DecodeError::TooManyTensors { count: raw.outputs.len(), limit: limits.tensors });
     }
@@ -152,8 +157,13 @@ pub(crate) fn parse_request(
             _ => return Err(DecodeError::Traceparent),
         },
     };
+    let ask = match extension(&raw.extensions, REQUEST_ASK) {
+        None => Ask::Finish,
+        Some(code) => ask(code).ok_or(DecodeError::CriticalExtension(REQUEST_ASK))?,
+    };
     Ok(RequestHeader {
         id: RequestId(raw.id),
+        ask,
         model: raw.model,
         digest: raw.digest,
         boundary: raw.boundary,
@@ -219,6 +229,21 @@ impl RawTensor {
             codec: CODEC_RAW,
             bytes: tensor.data().len() as u64,
         }
+    }
+}
+
+/// The code of a question; the first one needs none.
+fn ask_code(ask: Ask) -> Option<u16> {
+    match ask {
+        Ask::Finish => None,
+        Ask::Profiles => Some(1),
+    }
+}
+
+fn ask(code: &[u8]) -> Option<Ask> {
+    match code.first_chunk().map(|code| u16::from_le_bytes(*code)) {
+        Some(1) => Some(Ask::Profiles),
+        _ => None,
     }
 }
 
