@@ -6,6 +6,7 @@
 
 use kerf_testbed::link::{Link, LinkSettings, OVERHEAD};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -20,66 +21,85 @@ const BYTES: f64 = PAYLOAD as f64 + OVERHEAD as f64;
 #[test]
 fn a_lone_datagram_takes_delay_and_size_over_rate() {
     for (rate, one_way) in [(250e3, 5), (1e6, 20), (25e6, 20)] {
-        let server = socket();
-        let link = Link::start(settings(rate, one_way, 65_536), address(&server)).unwrap();
-        let client = connected(&link);
-        let errors: Vec<f64> = (0..41)
-            .map(|_| {
+        timed(|| {
+            let server = socket();
+            let link = Link::start(settings(rate, one_way, 65_536), address(&server)).unwrap();
+            let client = connected(&link);
+            let expected = MS * one_way + Duration::from_secs_f64(BYTES / rate);
+            let (mut late, mut sleeper_late) = (Vec::new(), Vec::new());
+            for _ in 0..41 {
                 let start = Instant::now();
                 client.send(&[7; PAYLOAD]).unwrap();
                 server.recv(&mut [0; PAYLOAD]).unwrap();
-                start.elapsed().as_secs_f64() - f64::from(one_way) / 1e3 - BYTES / rate
+                late.push(start.elapsed().as_secs_f64() - expected.as_secs_f64());
+                let start = Instant::now();
+                thread::sleep(expected);
+                sleeper_late.push((start.elapsed() - expected).as_secs_f64());
+            }
+            assert!(late.iter().all(|&late| late > -1e-6), "one came early: {late:?}");
+            let ms = |values: &[f64], part| quantile(values, part) * 1e3;
+            let (median, p90, sleeper) = (ms(&late, 0.5), ms(&late, 0.9), ms(&sleeper_late, 0.5));
+            eprintln!(
+                "{rate} bytes/s, {one_way} ms: median {median:.3} ms late, p90 {p90:.3}; a sleeper {sleeper:.3}"
+            );
+            // Where all cores are busy, whoever wakes waits for the scheduler's next tick.
+            check(median < 1.0 + sleeper, || {
+                format!("{median} ms late at {rate} bytes/s, {one_way} ms; a sleeper {sleeper} ms")
             })
-            .collect();
-        let (median, p90) = (quantile(&errors, 0.5), quantile(&errors, 0.9));
-        eprintln!(
-            "{rate} bytes/s, {one_way} ms: median error {:.3} ms, p90 {:.3} ms",
-            median * 1e3,
-            p90 * 1e3
-        );
-        assert!((0.0..1e-3).contains(&median), "{median} s off at {rate} bytes/s, {one_way} ms");
-        assert!(errors.iter().all(|&error| error > -1e-6), "one came early: {errors:?}");
+        });
     }
 }
 
 #[test]
 fn a_saturating_sender_gets_the_rate_and_loses_the_rest() {
     for (rate, queue) in [(250e3, 20_000), (1e6, 64_000), (6.25e6, 300_000)] {
-        let server = socket();
-        let link = Link::start(settings(rate, 10, queue), address(&server)).unwrap();
-        let Flood { sent, seconds, arrivals } = flood(&[connected(&link)], &server, 1.5 * rate, MS * 1000);
-        let measured = throughput(&arrivals);
-        assert!((measured / rate - 1.0).abs() < 0.02, "{measured} bytes/s for {rate}");
-        let order: Vec<u32> = arrivals.iter().map(|arrival| arrival.number).collect();
-        assert!(order.is_sorted_by(|a, b| a < b), "out of order");
+        timed(|| {
+            let server = socket();
+            let link = Link::start(settings(rate, 10, queue), address(&server)).unwrap();
+            let Flood { sent, seconds, arrivals } =
+                flood(&[connected(&link)], &server, 1.5 * rate, MS * 1000);
+            let order: Vec<u32> = arrivals.iter().map(|arrival| arrival.number).collect();
+            assert!(order.is_sorted_by(|a, b| a < b), "out of order");
+            let stats = link.stats();
+            assert_eq!((stats.up.under_way, stats.unsent), (0, 0));
 
-        let stats = link.stats();
-        // What the kernel's buffers lost where a thread got no core is in no count.
-        let nearly = |part: u64, whole: u64| part <= whole && part as f64 >= whole as f64 * 0.99;
-        assert!(nearly(arrivals.len() as u64, stats.up.delivered), "{} of {stats:?}", arrivals.len());
-        assert!(nearly(stats.up.delivered + stats.up.dropped, u64::from(sent)), "{stats:?} of {sent}");
-        assert_eq!((stats.up.under_way, stats.unsent), (0, 0));
-        let carried = rate * seconds + queue as f64 + BYTES;
-        let expected = f64::from(sent) - carried / BYTES;
-        let off = (stats.up.dropped as f64 - expected).abs() / f64::from(sent);
-        assert!(off < 0.03, "{} dropped, {expected} expected, of {sent}", stats.up.dropped);
+            check_rate(&arrivals, rate)?;
+            // What the kernel's buffers lost where a thread got no core is in no count.
+            let nearly = |part: u64, whole: u64| part <= whole && part as f64 >= whole as f64 * 0.99;
+            check(nearly(arrivals.len() as u64, stats.up.delivered), || {
+                format!("{} arrived: {stats:?}", arrivals.len())
+            })?;
+            check(nearly(stats.up.delivered + stats.up.dropped, u64::from(sent)), || {
+                format!("{sent} sent: {stats:?}")
+            })?;
+            let carried = rate * seconds + queue as f64 + BYTES;
+            let expected = f64::from(sent) - carried / BYTES;
+            let off = (stats.up.dropped as f64 - expected).abs() / f64::from(sent);
+            check(off < 0.03, || format!("{expected} of {sent} should be dropped: {stats:?}"))
+        });
     }
 }
 
 #[test]
-fn clients_share_the_pipe_and_get_their_own_answers() {
-    let (rate, server) = (1e6, socket());
-    let link = Link::start(settings(rate, 5, 100_000), address(&server)).unwrap();
-    let clients = [connected(&link), connected(&link)];
-    let arrivals = flood(&clients, &server, 1.5 * rate, MS * 700).arrivals;
-    let measured = throughput(&arrivals);
-    assert!((measured / rate - 1.0).abs() < 0.02, "{measured} bytes/s for {rate}");
-    let of_first = arrivals.iter().filter(|arrival| arrival.from == arrivals[0].from).count();
-    let share = of_first as f64 / arrivals.len() as f64;
-    assert!((0.4..0.6).contains(&share), "one of two has {share}");
-    assert_eq!(link.stats().clients, 2);
+fn clients_share_the_pipe() {
+    timed(|| {
+        let (rate, server) = (1e6, socket());
+        let link = Link::start(settings(rate, 5, 100_000), address(&server)).unwrap();
+        let clients = [connected(&link), connected(&link)];
+        let arrivals = flood(&clients, &server, 1.5 * rate, MS * 700).arrivals;
+        assert_eq!(link.stats().clients, 2);
+        check_rate(&arrivals, rate)?;
+        let of_first = arrivals.iter().filter(|arrival| arrival.from == arrivals[0].from).count();
+        let share = of_first as f64 / arrivals.len() as f64;
+        check((0.4..0.6).contains(&share), || format!("one of two has {share}"))
+    });
+}
 
-    for (index, client) in clients.iter().enumerate() {
+#[test]
+fn clients_get_their_own_answers() {
+    let server = socket();
+    let link = Link::start(settings(1e6, 5, 100_000), address(&server)).unwrap();
+    for (index, client) in [connected(&link), connected(&link)].iter().enumerate() {
         client.send(&[index as u8; 10]).unwrap();
         let mut buffer = [0; 10];
         let (length, from) = server.recv_from(&mut buffer).unwrap();
@@ -112,7 +132,7 @@ fn a_link_changes_while_it_runs() {
 #[test]
 fn a_blackout_is_silent_and_ends() {
     let server = socket();
-    let link = Link::start(settings(1e6, 50, 64_000), address(&server)).unwrap();
+    let link = Link::start(settings(1e6, 500, 64_000), address(&server)).unwrap();
     let client = connected(&link);
     client.send(b"under way").unwrap();
     until(|| link.stats().up.under_way == 1);
@@ -180,6 +200,22 @@ async fn a_link_lives_inside_a_runtime() {
     assert_eq!(server.recv(&mut [0; 16]).await.unwrap(), 5);
 }
 
+/// Alone among the tests of this file. A machine that had no core to spare may try again: what is
+/// wrong with the link itself stays wrong.
+fn timed(test: impl Fn() -> Result<(), String>) {
+    static ALONE: Mutex<()> = Mutex::new(());
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut failures = Vec::new();
+    while let Err(failure) = test() {
+        failures.push(failure);
+        assert!(failures.len() < 8, "{failures:#?}");
+    }
+}
+
+fn check(holds: bool, failure: impl Fn() -> String) -> Result<(), String> {
+    if holds { Ok(()) } else { Err(failure()) }
+}
+
 struct Flood {
     sent: u32,
     /// Over which it was sent.
@@ -229,10 +265,11 @@ fn drain(server: &UdpSocket) -> Vec<Arrival> {
     arrivals
 }
 
-/// Bytes per second from the first arrival to the last.
-fn throughput(arrivals: &[Arrival]) -> f64 {
+/// Within 2%, from the first arrival to the last.
+fn check_rate(arrivals: &[Arrival], rate: f64) -> Result<(), String> {
     let seconds = arrivals[arrivals.len() - 1].at - arrivals[0].at;
-    (arrivals.len() - 1) as f64 * BYTES / seconds.as_secs_f64()
+    let measured = (arrivals.len() - 1) as f64 * BYTES / seconds.as_secs_f64();
+    check((measured / rate - 1.0).abs() < 0.02, || format!("{measured} bytes/s for {rate}"))
 }
 
 fn settings(rate: f64, one_way_ms: u32, queue: u64) -> LinkSettings {

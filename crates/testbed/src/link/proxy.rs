@@ -4,7 +4,9 @@
 //! One thread receives, and one per direction delivers, asleep until the pipe's next arrival.
 //! Kernel timers of threads are good to some 60 µs, where those of tokio are good to 1 ms; and the
 //! application's own runtime, busy or blocked, must not bend the link that it is measured by.
-//! Nobody spins: the link shares its cores with what it measures.
+//! Nobody spins: the link shares its cores with what it measures. Where every core is busy, whoever
+//! wakes waits for the scheduler, up to a tick (4 ms on many kernels): single datagrams then come
+//! late, and rates stay what they are.
 
 mod lane;
 
