@@ -1,8 +1,11 @@
 //! Where should a neural network be cut between the machines at hand?
 //!
-//! [`cut`] and [`family`] *propose*: costs are taken to be additive over nodes, so that an exact
-//! minimum cut of the graph answers for any price of a byte, and a nested family of such cuts
-//! makes the boundaries of a model.
+//! Two questions, two methods. [`cut`] and [`family`] *propose*: costs are taken to be additive
+//! over nodes, so that an exact minimum cut of the graph answers for any price of a byte, and a
+//! nested family of such cuts makes the boundaries of a model. [`tiers`] *decides*: among those
+//! boundaries, with ranges as they were measured (fusion makes them no sum), by exact dynamic
+//! programming over any chain of machines. [`online`] decides again for each request, with what
+//! is known of the links and the load at that moment, and allocates nothing.
 //!
 //! The crate takes plain numbers: seconds, bytes, seconds per byte, joules, watts, units of
 //! currency. It knows no file, no clock, and no model format.
@@ -10,5 +13,7 @@
 pub mod cut;
 pub mod family;
 mod flow;
+pub mod online;
+pub mod tiers;
 
 pub use fixedbitset::FixedBitSet;

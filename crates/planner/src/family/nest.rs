@@ -167,6 +167,19 @@ fn prices(proposals: &Proposals) -> Vec<f64> {
     prices
 }
 
+impl Aim {
+    /// Regret so far, and that at one more price.
+    fn join(self, so_far: f64, regret: f64) -> f64 {
+        match self {
+            Self::Worst => so_far.max(regret),
+            Self::Mean => so_far + regret,
+        }
+    }
+}
+
+/// Regret of the prices served so far, and the set below with the price up to which it serves.
+type Step = (f64, Option<(usize, usize)>);
+
 /// Regret of each candidate at each price.
 struct Table {
     regret: Vec<Vec<f64>>,
@@ -186,14 +199,6 @@ impl Table {
         self.regret.first().map_or(0, Vec::len)
     }
 
-    /// What serving prices `from..to` (counted from the other end if `falls`) by one set adds.
-    fn join(&self, aim: Aim, so_far: f64, regret: f64) -> f64 {
-        match aim {
-            Aim::Worst => so_far.max(regret),
-            Aim::Mean => so_far + regret,
-        }
-    }
-
     /// `served[set][price]`: the least regret of the prices before `price`, by chains that end
     /// in `set`; it grows by one set a round.
     fn best_chain(&self, candidates: &[Candidate], nesting: Nesting, falls: bool) -> Vec<usize> {
@@ -205,8 +210,8 @@ impl Table {
                 (0..set).filter(|below| candidates[*below].set.is_subset(&candidates[set].set)).collect()
             })
             .collect();
-        let mut rounds: Vec<Vec<Vec<(f64, Option<(usize, usize)>)>>> = Vec::new();
-        for round in 0..nesting.max.min(sets) {
+        let mut rounds: Vec<Vec<Vec<Step>>> = Vec::new();
+        for _ in 0..nesting.max.min(sets) {
             let mut served = vec![vec![(f64::INFINITY, None); prices + 1]; sets];
             for set in 0..sets {
                 for price in 0..=prices {
@@ -222,13 +227,12 @@ impl Table {
                     };
                     let on = price.checked_sub(1).map(|last| {
                         let (so_far, from) = served[set][last];
-                        (self.join(nesting.aim, so_far, regret(set, last)), from)
+                        (nesting.aim.join(so_far, regret(set, last)), from)
                     });
                     served[set][price] = on.filter(|on| on.0 <= start.0).unwrap_or(start);
                 }
             }
             rounds.push(served);
-            debug_assert_eq!(rounds.len(), round + 1);
         }
         let ends = rounds.iter().enumerate().flat_map(|(round, served)| {
             served.iter().enumerate().map(move |(set, served)| (served[prices].0, round, set))

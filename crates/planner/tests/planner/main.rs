@@ -5,6 +5,9 @@
 mod cut;
 mod family;
 mod graphs;
+mod online;
+mod problems;
+mod tiers;
 
 /// Failing cases are printed whole, and not kept in files.
 fn cases(cases: u32) -> proptest::test_runner::Config {
