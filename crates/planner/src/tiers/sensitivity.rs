@@ -7,6 +7,7 @@
 //! many. Limits only tighten as times grow, so each plan is allowed up to one factor and not
 //! beyond, which bisection finds.
 
+use super::dist::Dist;
 use super::plan::{Plan, Stage};
 use super::problem::Problem;
 use super::{Constraints, Objective, PlanError, ranked};
@@ -174,11 +175,10 @@ impl Question<'_> {
         all.into_iter()
     }
 
-    /// From the scores at two factors, and a bisection for where limits are reached.
+    /// From a plan at two factors, and a bisection for where limits are reached.
     fn line(&self, stages: &[Stage]) -> Option<Line> {
-        let (one, two) = (self.at(stages, 1.0)?.score, self.at(stages, 2.0)?.score);
-        let is_allowed =
-            |times: f64| self.at(stages, times).is_some_and(|plan| self.constraints.are_met(&plan));
+        let (one, two) = (self.at(stages, 1.0)?, self.at(stages, 2.0)?);
+        let is_allowed = |times: f64| self.constraints.are_met(&along(&one, &two, times));
         let until = if is_allowed(FARTHEST * 2.0) {
             f64::INFINITY
         } else {
@@ -189,7 +189,7 @@ impl Question<'_> {
             }
             low
         };
-        Some(Line { at_none: 2.0 * one - two, slope: two - one, until })
+        Some(Line { at_none: 2.0 * one.score - two.score, slope: two.score - one.score, until })
     }
 
     fn at(&self, stages: &[Stage], times: f64) -> Option<Plan> {
@@ -201,6 +201,21 @@ impl Question<'_> {
         let problem = self.problem.with(self.parameter, self.parameter.factor(times));
         ranked(&problem, self.objective, self.constraints, 1).into_iter().next()
     }
+}
+
+/// What limits look at, of a plan known at the factors 1 and 2: sums of expected values are
+/// straight, and so are variances over the square of the factor, as a time varies in proportion.
+fn along(one: &Plan, two: &Plan, times: f64) -> Plan {
+    let straight = |one: f64, two: f64| one + (two - one) * (times - 1.0);
+    let mut plan = one.clone();
+    plan.energy = straight(one.energy, two.energy);
+    plan.money = straight(one.money, two.money);
+    for (outcome, two) in plan.outcomes.iter_mut().zip(&two.outcomes) {
+        let (one, two) = (outcome.latency, two.latency);
+        let variance = one.sd.powi(2) + (two.sd.powi(2) - one.sd.powi(2)) / 3.0 * (times * times - 1.0);
+        outcome.latency = Dist { mean: straight(one.mean, two.mean), sd: variance.max(0.0).sqrt() };
+    }
+    plan
 }
 
 fn beyond(times: f64, rises: bool) -> f64 {

@@ -47,6 +47,34 @@ proptest! {
         }
     }
 
+    /// As when a model is packed: no times, only operations and bytes.
+    #[test]
+    fn the_whole_range_spans_the_hull_of_work_and_bytes(dag in free_dag()) {
+        let mut nodes = dag.nodes().to_vec();
+        let mut tensors = dag.tensors().to_vec();
+        nodes.iter_mut().for_each(|node| (node.edge, node.cloud) = (node.edge.round(), 0.0));
+        tensors.iter_mut().for_each(|tensor| tensor.bytes = tensor.bytes.round());
+        let dag = Dag::new(nodes, tensors).unwrap();
+        let proposals = sweep(&dag, Range::whole(&dag, 0.0)).unwrap();
+        prop_assert!(proposals.is_complete);
+        let sets = closed_sets(&dag);
+        let first_by = |key: fn(&Measure) -> (f64, f64)| {
+            sets.iter().map(|(_, measure)| key(measure)).min_by(|a, b| a.partial_cmp(b).unwrap()).unwrap()
+        };
+        let (first, last) = (&proposals.all[0].measure, &proposals.all[proposals.all.len() - 1].measure);
+        prop_assert_eq!((first.work, first.up), first_by(|measure| (measure.work, measure.up)));
+        prop_assert_eq!((last.up, last.work), first_by(|measure| (measure.up, measure.work)));
+        for pair in proposals.all.windows(2) {
+            let (a, b) = (pair[0].measure, pair[1].measure);
+            prop_assert!(a.work < b.work && a.up > b.up);
+            // No set lies below the line through two neighbours.
+            for (_, it) in &sets {
+                let above = (it.up - a.up) * (b.work - a.work) - (b.up - a.up) * (it.work - a.work);
+                prop_assert!(above >= -1e-9 * a.up.max(1.0) * b.work.max(1.0));
+            }
+        }
+    }
+
     #[test]
     fn families_are_nested_and_their_regret_is_true(
         dag in dag(), ends in range(), max in 1usize..6, mean in any::<bool>(),

@@ -2,8 +2,8 @@
 
 use crate::problems::{Value, all, constraints, meets, problem};
 use kerf_planner::tiers::{
-    Change, Conflict, Constraint, Constraints, Deadline, Infeasible, Objective, Plan, PlanError, Problem,
-    Weights, pareto, plan, sensitivity,
+    Change, Conflict, Constraint, Constraints, Deadline, Infeasible, Objective, Parameter, Plan, PlanError,
+    Problem, Weights, pareto, plan, sensitivity,
 };
 use proptest::prelude::*;
 
@@ -70,7 +70,7 @@ proptest! {
     #![proptest_config(crate::cases(3000))]
 
     #[test]
-    fn plans_equal_enumeration(problem in problem(3, 4), objective in objective(), seed in any::<u64>()) {
+    fn plans_equal_enumeration(problem in problem(4, 5), objective in objective(), seed in any::<u64>()) {
         let constraints = constraints(&problem, seed);
         let values = all(&problem, &constraints);
         let met: Vec<&Value> = values.iter().filter(|value| meets(value, &constraints)).collect();
@@ -93,7 +93,7 @@ proptest! {
     }
 
     #[test]
-    fn the_front_is_what_nothing_beats(problem in problem(3, 4)) {
+    fn the_front_is_what_nothing_beats(problem in problem(4, 5)) {
         let front = pareto(&problem).unwrap();
         let values = all(&problem, &Constraints::default());
         let of_plan = |plan: &Plan| [plan.latency.mean, plan.energy, plan.egress_bytes, -plan.agreement];
@@ -187,11 +187,11 @@ fn only(problem: &Problem, constraints: &Constraints, kept: &[Conflict]) -> Vec<
 }
 
 proptest! {
-    #![proptest_config(crate::cases(1000))]
+    #![proptest_config(crate::cases(2000))]
 
     #[test]
     fn a_change_makes_the_plan_the_best_and_nothing_less_does(
-        problem in problem(3, 3), objective in objective(), seed in any::<u64>(),
+        problem in problem(3, 4), objective in objective(), seed in any::<u64>(),
     ) {
         let constraints = constraints(&problem, seed);
         let Ok(plans) = plan(&problem, &objective, &constraints) else { return Ok(()) };
@@ -200,22 +200,42 @@ proptest! {
             if is_close(runner_up.score, plans.best.score) {
                 continue;
             }
-            for Change { parameter, factor } in sensitivity(&problem, &objective, &constraints, runner_up).unwrap() {
-                prop_assert!(factor != 1.0);
-                let wins = |factor: f64| {
+            let changes = sensitivity(&problem, &objective, &constraints, runner_up).unwrap();
+            for parameter in Parameter::ALL {
+                // The runner-up's score over the least of all, and of all others.
+                let lead = |factor: f64| {
                     let problem = problem.with(parameter, factor);
                     let values = all(&problem, &constraints);
                     let met = values.iter().filter(|value| meets(value, &constraints));
-                    let least = met.map(|value| score(&objective, value)).fold(f64::INFINITY, f64::min);
-                    let own = values.iter().find(|value| value.stages == runner_up.stages).unwrap();
-                    // How far from winning, as a share.
-                    if meets(own, &constraints) { score(&objective, own) / least - 1.0 } else { f64::INFINITY }
+                    let of = |is_own: bool| {
+                        let some = met.clone().filter(|value| (value.stages == runner_up.stages) == is_own);
+                        some.map(|value| score(&objective, value)).fold(f64::INFINITY, f64::min)
+                    };
+                    (of(true), of(false))
                 };
-                let beyond = factor * if factor > 1.0 { 1.0 + 2e-6 } else { 1.0 - 2e-6 };
-                prop_assert!(wins(beyond) <= 1e-9, "{parameter:?} {factor}: {}", wins(beyond));
-                for share in [0.1, 0.5, 0.9, 0.999] {
-                    let less = factor.powf(share);
-                    prop_assert!(wins(less) > -1e-9 && wins(less) > 0.0, "{parameter:?} {factor}, {less} would do");
+                let is_best = |factor: f64| {
+                    let (own, others) = lead(factor);
+                    own.is_finite() && own <= others * (1.0 + 1e-9)
+                };
+                let is_sole_best = |factor: f64| {
+                    let (own, others) = lead(factor);
+                    own < others * (1.0 - 1e-6)
+                };
+                match changes.iter().find(|change| change.parameter == parameter) {
+                    Some(Change { factor, .. }) => {
+                        prop_assert!(*factor != 1.0);
+                        let beyond = factor * if *factor > 1.0 { 1.0 + 2e-6 } else { 1.0 - 2e-6 };
+                        prop_assert!(is_best(beyond), "{parameter:?} {factor}");
+                        for share in [-0.999, -0.5, -0.1, 0.1, 0.5, 0.9, 0.999] {
+                            let less = factor.powf(share);
+                            prop_assert!(!is_sole_best(less), "{parameter:?} {factor}, {less} would do");
+                        }
+                    }
+                    None => {
+                        for factor in [2e-4, 1e-3, 0.01, 0.1, 0.5, 0.9, 1.1, 2.0, 10.0, 100.0, 1e3, 5e3] {
+                            prop_assert!(!is_sole_best(factor), "{parameter:?} {factor} would do");
+                        }
+                    }
                 }
             }
         }
