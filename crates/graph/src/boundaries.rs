@@ -52,8 +52,7 @@ pub struct Boundary {
 /// and never more than [`MAX_BOUNDARIES`].
 pub fn boundaries(model: &Model, max: usize) -> Vec<Boundary> {
     let analysis = model.analyse(&Bindings::ones());
-    let larger = with_known_shapes(model, &analysis);
-    let weighed = larger.as_ref().unwrap_or(&analysis);
+    let weighed = &model.most_known();
     let total = model.nodes().len();
     let macs = macs_before(model, weighed);
     let end = |nodes: usize, tensors: &[TensorSpec]| Candidate {
@@ -86,24 +85,6 @@ pub fn boundaries(model: &Model, max: usize) -> Vec<Boundary> {
         })
     };
     kept.iter().filter_map(boundary).collect()
-}
-
-/// The model at a size of its symbols at which more shapes are known than at 1, where there is
-/// one, to weigh candidates by: an audio model's window does not fit into one sample.
-fn with_known_shapes(model: &Model, ones: &Analysis) -> Option<Analysis> {
-    let mut unknown = ones.unknown().len();
-    let mut best = None;
-    for size in [16, 256, 4096] {
-        if unknown == 0 || model.symbols().is_empty() {
-            break;
-        }
-        let other = model.analyse(&Bindings::all(size));
-        if other.unknown().len() < unknown {
-            unknown = other.unknown().len();
-            best = Some(other);
-        }
-    }
-    best
 }
 
 /// MACs of active nodes by prefix.

@@ -19,6 +19,7 @@ mod flow;
 mod infer;
 mod load;
 mod model;
+mod network;
 mod node;
 mod onnx;
 mod ops;
@@ -32,6 +33,7 @@ pub use cut::{CutError, CutModel};
 pub use encode::EncodeError;
 pub use load::{ExternalData, Fault, LoadError, NoExternalData, Problem};
 pub use model::Model;
+pub use network::{Network, NetworkValue, OrderError};
 pub use node::Node;
 pub use segment::Segment;
 

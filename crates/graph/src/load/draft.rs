@@ -18,7 +18,7 @@ pub(super) struct Draft {
 }
 
 /// What a model is made of.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct DraftParts {
     pub(crate) nodes: Vec<Node>,
     pub(crate) inputs: Vec<TensorSpec>,

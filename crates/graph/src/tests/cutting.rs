@@ -1,6 +1,7 @@
 use super::*;
 use crate::boundaries::{Boundary, boundaries};
 use crate::cut::{CutError, CutModel};
+use crate::network::OrderError;
 
 fn cut(file: &File) -> CutModel {
     let model = file.load().unwrap();
@@ -126,6 +127,35 @@ fn the_order_outlives_the_file() {
     assert_eq!(again.nodes(), model.nodes());
     assert_eq!(boundaries(&again, 16), boundaries(&model, 16));
     assert_eq!(again.to_onnx().unwrap(), onnx);
+}
+
+#[test]
+fn nodes_take_any_order_in_which_they_can_run() {
+    let model = residual().load().unwrap();
+    let same: Vec<usize> = (0..model.nodes().len()).collect();
+    assert_eq!(model.reordered(&same).unwrap().to_onnx().unwrap(), model.to_onnx().unwrap());
+    let backwards: Vec<usize> = same.iter().rev().copied().collect();
+    assert!(matches!(model.reordered(&backwards), Err(OrderError::Early { .. })));
+    let [short, twice] = [same[..1].to_vec(), [&same[..], &[0]].concat()];
+    for order in [short, twice, Vec::new()] {
+        assert!(matches!(model.reordered(&order), Err(OrderError::Incomplete { .. })), "{order:?}");
+    }
+}
+
+#[test]
+fn the_network_is_what_flows() {
+    let model = residual().load().unwrap();
+    let network = model.network();
+    assert_eq!(network.macs.len(), model.nodes().len());
+    for (node, it) in model.nodes().iter().enumerate() {
+        for output in &it.outputs {
+            let value = network.values.iter().find(|value| value.name == *output).unwrap();
+            assert_eq!(value.producer, Some(node), "{output}");
+            assert!(value.consumers.iter().all(|consumer| *consumer > node), "{output}");
+        }
+    }
+    let inputs = network.values.iter().filter(|value| value.producer.is_none());
+    assert!(inputs.map(|value| value.name.as_str()).eq(model.inputs().iter().map(|spec| spec.name.as_str())));
 }
 
 #[test]
