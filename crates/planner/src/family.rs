@@ -10,7 +10,7 @@
 mod nest;
 mod sweep;
 
-pub use nest::{Aim, Family, NestError, Nesting, Regret, nest};
+pub use nest::{Aim, Family, NestError, Nesting, Regret, nest, regret};
 pub use sweep::{Proposal, Proposals, Range, RangeError, sweep};
 
 use fixedbitset::FixedBitSet;

@@ -7,13 +7,16 @@
 //! programming over any chain of machines. [`online`] decides again for each request, with what
 //! is known of the links and the load at that moment, and allocates nothing.
 //!
-//! The crate takes plain numbers: seconds, bytes, seconds per byte, joules, watts, units of
-//! currency. It knows no file, no clock, and no model format.
+//! All of them take plain numbers: seconds, bytes, seconds per byte, joules, watts, units of
+//! currency; no file, no clock, no model format. [`assemble()`] makes such a problem of the profiles
+//! that devices wrote about themselves.
 
+mod assemble;
 pub mod cut;
 pub mod family;
 mod flow;
 pub mod online;
 pub mod tiers;
 
+pub use assemble::{AssembleError, HANDLING, MESSAGE, Machine, PACKETS, Shapes, Way, assemble};
 pub use fixedbitset::FixedBitSet;

@@ -88,7 +88,6 @@ pub fn nest(dag: &Dag, proposals: &Proposals, nesting: Nesting) -> Result<Family
     }
     let candidates = candidates(dag, proposals)?;
     let prices = prices(proposals);
-    let range = &proposals.range;
     let table = Table::new(&candidates, proposals, &prices);
     let rising = table.best_chain(&candidates, nesting, false);
     let falling = table.best_chain(&candidates, nesting, true);
@@ -97,10 +96,22 @@ pub fn nest(dag: &Dag, proposals: &Proposals, nesting: Nesting) -> Result<Family
     let chain = table.fill(&candidates, better, nesting);
 
     let measures: Vec<Measure> = chain.iter().map(|set| candidates[*set].measure).collect();
-    let (worst, at_price) = worst(range, proposals, &measures);
-    let mean = table.mean(&chain);
+    let regret = regret(proposals, &measures);
     let chain = chain.into_iter().map(|set| candidates[set].set.clone()).collect();
-    Ok(Family { chain, measures, regret: Regret { worst, at_price, mean, prices } })
+    Ok(Family { chain, measures, regret })
+}
+
+/// The regret of sets that cost `measures`, of whatever origin, against the proposals.
+pub fn regret(proposals: &Proposals, measures: &[Measure]) -> Regret {
+    let prices = prices(proposals);
+    let (worst, at_price) = worst(&proposals.range, proposals, measures);
+    let of = |price: &f64| {
+        let at = proposals.range.price(*price);
+        let cost = measures.iter().map(|measure| measure.cost(&at)).fold(f64::INFINITY, f64::min);
+        relative(cost, least(proposals, *price))
+    };
+    let mean = prices.iter().map(of).sum::<f64>() / prices.len().max(1) as f64;
+    Regret { worst, at_price, mean, prices }
 }
 
 struct Candidate {
