@@ -3,6 +3,7 @@
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use kerf_preprocess::{Channels, Filter, Layout, PixelType, Resize, Size};
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Cut an ONNX model between an edge and a cloud: pack it, look at it, verify it, certify its nodes
 #[derive(Parser)]
@@ -17,6 +18,7 @@ Examples:
   partitioner inspect mobilenet_v2.onnx
   partitioner pack mobilenet_v2.onnx --name mobilenet --into models --preprocess imagenet
   partitioner verify models/mobilenet
+  partitioner profile models/mobilenet -o edge.profile.json
   partitioner certs --into certs
 
 Exit status: 0 done, 1 a check failed, 2 wrong usage or bad input.
@@ -32,6 +34,8 @@ pub(crate) enum Command {
     Verify(VerifyArgs),
     /// Time head and tail at every boundary against the whole model
     Bench(BenchArgs),
+    /// Measure a model on this device: the times that plans are made from
+    Profile(ProfileArgs),
     /// Make a development CA and certificates for nodes
     Certs(CertsArgs),
 }
@@ -188,6 +192,61 @@ pub(crate) struct BenchArgs {
 }
 
 #[derive(Args)]
+pub(crate) struct ProfileArgs {
+    /// A packed model's folder
+    #[arg(value_name = "DIR/NAME")]
+    pub(crate) model: PathBuf,
+    /// The profile; one that is there and unfinished is continued, and so is kept up to date while
+    /// measuring
+    #[arg(short, long, value_name = "FILE.profile.json")]
+    pub(crate) output: PathBuf,
+    /// The engine to time
+    #[arg(long, value_enum, default_value_t = Preferred::Auto)]
+    pub(crate) engine: Preferred,
+    /// Threads of an engine that can use several; 0 for as many as the process may use
+    #[arg(long, default_value_t = 0, value_name = "K", value_parser = clap::value_parser!(u32).range(0..=1024))]
+    pub(crate) threads: u32,
+    /// Time to measure for; it ends earlier when all is known well
+    #[arg(long, default_value = "120s", value_name = "TIME", value_parser = parse_duration)]
+    pub(crate) budget: Duration,
+    /// Largest batch to time the tails at, in powers of two; 1 where batches are not independent
+    #[arg(long, default_value_t = 1, value_name = "B", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub(crate) batch: u32,
+    /// Each node's time as well, by the engine's own profiler
+    #[arg(long)]
+    pub(crate) per_layer: bool,
+    /// Pictures whose sizes and decoding count, by the model's preprocessing [default: random tensors]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) inputs: Option<PathBuf>,
+    /// Measure anew, whatever is in the file
+    #[arg(long)]
+    pub(crate) fresh: bool,
+    /// Afterwards time up to K of the ranges that were not timed, and compare with what is predicted
+    /// of them; fails beyond a median error of 10 %
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) check: Option<u32>,
+    /// Size of a symbolic dimension [default: a batch of 1, others by what they seem to be]
+    #[arg(long, value_name = "NAME=SIZE", value_parser = parse_binding)]
+    pub(crate) bind: Vec<(String, usize)>,
+    /// The ONNX Runtime library, where it is not found by itself
+    #[arg(long, value_name = "PATH")]
+    pub(crate) library: Option<PathBuf>,
+    /// The result as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Preferred {
+    /// ONNX Runtime where it is found, else tract
+    Auto,
+    /// tract, which is built in
+    Tract,
+    /// ONNX Runtime
+    Ort,
+}
+
+#[derive(Args)]
 pub(crate) struct CertsArgs {
     /// Folder for ca.pem, ca.key, NAME.pem and NAME.key; a CA that is there is used again
     #[arg(long, value_name = "DIR")]
@@ -230,6 +289,10 @@ fn parse_number(text: &str) -> Result<f64, String> {
     let (over, under) = text.split_once('/').unwrap_or((text, "1"));
     let value = over.parse::<f64>().map_err(wrong)? / under.parse::<f64>().map_err(wrong)?;
     if value.is_finite() { Ok(value) } else { Err(format!("{text:?} is not finite")) }
+}
+
+fn parse_duration(text: &str) -> Result<Duration, String> {
+    kerf_settings::units::duration(text).map_err(|error| error.to_string())
 }
 
 fn parse_binding(text: &str) -> Result<(String, usize), String> {

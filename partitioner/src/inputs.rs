@@ -13,7 +13,7 @@ mod pictures;
 mod range;
 mod rng;
 
-pub(crate) use pictures::pictures;
+pub(crate) use pictures::{Picture, pictures};
 
 use anyhow::bail;
 use kerf_graph::Model;

@@ -11,6 +11,7 @@ mod inspect;
 mod pack;
 mod piece;
 mod print;
+mod profile;
 mod source;
 mod verify;
 
@@ -25,6 +26,7 @@ fn main() -> ExitCode {
         Command::Inspect(args) => inspect::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::Profile(args) => profile::run(&args),
         Command::Certs(args) => certs::run(&args),
     };
     match done {

@@ -86,7 +86,8 @@ fn samples(
     let mut generator = Generator::new(bundle.model.model(), &args.bind)?;
     let wanted = args.samples.map(|samples| samples as usize);
     if let Some(dir) = &args.inputs {
-        return Ok((pictures(&generator, &bundle.card, dir, wanted.unwrap_or(PICTURES))?, "pictures"));
+        let pictures = pictures(&generator, &bundle.card, dir, wanted.unwrap_or(PICTURES))?;
+        return Ok((pictures.into_iter().map(|picture| picture.inputs).collect(), "pictures"));
     }
     let count = wanted.unwrap_or(match bundle.card.metric {
         Metric::Top1 => QUANTISED_SAMPLES,

@@ -36,23 +36,22 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 fn report(what: &str, part: &Profile, full: &Profile) -> Result<(), Box<dyn Error>> {
     let predictor = Predictor::fit(part, 1)?;
-    // Two profiles differ in speed by what the machine did meanwhile; both timed the whole.
-    let whole = |profile: &Profile| profile.range(0, profile.last(), 1).map(|range| range.p50);
-    let scale = whole(part).zip(whole(full)).map_or(1.0, |(part, full)| full / part);
-    let shown = |range: &RangeTime| part.range(range.from, range.to, 1);
+    let shown = |range: &RangeTime| part.range(range.from, range.to, 1).map(|range| range.p50);
+    // Two profiles differ in speed by what the machine did meanwhile: in all ranges alike.
+    let scale = median(full.ranges.iter().filter_map(|range| Some(range.p50 / shown(range)?)).collect());
     let held_out =
         full.ranges.iter().filter(|range| range.batch == 1 && range.p50 >= 1e-3 && shown(range).is_none());
-    let error = |range: &RangeTime| {
-        let predicted = predictor.time(range.from, range.to)?;
-        Some((scale * predicted.p50 / range.p50 - 1.0, scale * predicted.sd.max(1e-9) / range.p50, range))
-    };
-    let mut errors: Vec<(f64, f64, &RangeTime)> = held_out.filter_map(error).collect();
+    let mut errors: Vec<(f64, f64, &RangeTime)> = Vec::new();
+    for range in held_out {
+        let Some(predicted) = predictor.time(range.from, range.to) else { continue };
+        errors.push((scale * predicted.p50 / range.p50 - 1.0, scale * predicted.sd / range.p50, range));
+    }
     errors.sort_by(|a, b| a.0.abs().total_cmp(&b.0.abs()));
     let again: Vec<f64> = full
         .ranges
         .iter()
         .filter(|range| range.p50 >= 1e-3)
-        .filter_map(|range| Some((scale * shown(range)?.p50 / range.p50 - 1.0).abs()))
+        .filter_map(|range| Some((scale * shown(range)? / range.p50 - 1.0).abs()))
         .collect();
     let at = |share: f64| {
         errors.get((errors.len() as f64 * share) as usize).map_or(0.0, |error| 100.0 * error.0.abs())
@@ -60,7 +59,7 @@ fn report(what: &str, part: &Profile, full: &Profile) -> Result<(), Box<dyn Erro
     let within = errors.iter().filter(|(error, sd, _)| error.abs() <= 1.28 * sd).count();
     let bias = errors.iter().map(|error| error.0).sum::<f64>() / errors.len().max(1) as f64;
     println!(
-        "{what}: {} ranges shown, {} held out: median error {:.1} %, p90 {:.1} %, mean {:+.1} %; {within} within 1.28 sd; leave-out says {:.1} %, {:.1} %; whole x{scale:.3}, timed twice: median {:.1} %",
+        "{what}: {} ranges shown, {} held out: median error {:.1} %, p90 {:.1} %, mean {:+.1} %; {within} within 1.28 sd; leave-out says {:.1} %, {:.1} %; speed x{scale:.3}, timed twice: median {:.1} %",
         part.ranges.len(),
         errors.len(),
         at(0.5),

@@ -5,7 +5,8 @@
 //! [`Schedule`], which knows no clock, says which range to visit next and for how long, and
 //! comes back to each in a second round, so that a disturbance of some seconds does not spoil one
 //! range alone. The whole model, run in between, tells how fast the machine was just then, and
-//! every time is brought to the machine's median speed.
+//! every time is brought to the machine's median speed; time for which other programs held the
+//! processor is not counted at all.
 //!
 //! [`profile`] measures and hands out the unfinished profile after each range; an interrupted or
 //! too short measurement is [continued](can_continue) from its file.
@@ -18,6 +19,7 @@ mod samples;
 mod schedule;
 mod session;
 mod sizes;
+mod waits;
 
 pub use device::device;
 pub use layers::layers;
@@ -142,7 +144,8 @@ pub enum ContinueError {
 
 /// Measures within the budget, starting from `earlier` where that is given.
 ///
-/// What is returned is `complete` if every range was timed in two rounds or failed.
+/// What is returned is `complete` if every range was timed in two rounds or failed; an `earlier` that
+/// is complete comes back as it is.
 pub fn profile(
     subject: &Subject<'_>,
     options: &Options,
@@ -153,7 +156,9 @@ pub fn profile(
     let mut session = Session::new(subject, options, earlier, meter)?;
     let mut schedule = Schedule::new(subject.model.last(), &options.batches, options.budget.as_secs_f64());
     session.known(&mut schedule);
-    session.run(&mut schedule, report)?;
+    if !schedule.is_complete() {
+        session.run(&mut schedule, report)?;
+    }
     let mut profile = session.profile();
     profile.complete = schedule.is_complete();
     Ok(profile)

@@ -5,12 +5,16 @@ use kerf_profile::{RangeTime, Reference};
 
 /// Reference runs whose median is the machine's speed at a time.
 const NEAREST: usize = 7;
+/// Undisturbed runs that make do without the others.
+const LEAST_QUIET: usize = 6;
 
 /// A run: when, in seconds since the start, and how long.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Sample {
     pub(crate) at: f64,
     pub(crate) seconds: f64,
+    /// Whether a thread that it may have needed waited for a processor.
+    pub(crate) disturbed: bool,
 }
 
 /// The machine's speed over time, by the whole model's runs.
@@ -87,9 +91,16 @@ impl Record {
         Self { earlier: Some(earlier), ..Self::default() }
     }
 
+    /// The runs that were not disturbed, if they are some; else all.
+    pub(crate) fn counted(&self) -> impl Iterator<Item = &Sample> {
+        let quiet = self.runs.iter().filter(|run| !run.disturbed).count();
+        let all = quiet < LEAST_QUIET.max(self.runs.len() / 5);
+        self.runs.iter().filter(move |run| all || !run.disturbed)
+    }
+
     /// The figures, brought to the machine's median speed; `None` before the first run.
     pub(crate) fn figures(&self, range: Range, drift: &Drift) -> Option<RangeTime> {
-        let times = sorted(self.runs.iter().map(|run| run.seconds / drift.factor(run.at)));
+        let times = sorted(self.counted().map(|run| run.seconds / drift.factor(run.at)));
         if times.is_empty() {
             return self.earlier.clone();
         }
@@ -171,7 +182,7 @@ mod tests {
     fn drift(factors: &[f64]) -> Drift {
         let mut drift = Drift::default();
         for (second, factor) in factors.iter().enumerate() {
-            drift.push(Sample { at: second as f64, seconds: 0.1 * factor });
+            drift.push(Sample { at: second as f64, seconds: 0.1 * factor, disturbed: false });
         }
         drift
     }
@@ -181,8 +192,11 @@ mod tests {
         let factors: Vec<f64> =
             (0..60).map(|second| if (20..35).contains(&second) { 1.5 } else { 1.0 }).collect();
         let drift = drift(&factors);
-        let runs = (0..60)
-            .map(|second| Sample { at: f64::from(second) + 0.5, seconds: 0.02 * factors[second as usize] });
+        let runs = (0..60).map(|second| Sample {
+            at: f64::from(second) + 0.5,
+            seconds: 0.02 * factors[second as usize],
+            disturbed: false,
+        });
         let record = Record { runs: runs.collect(), rounds: 2, ..Record::default() };
         let figures = record.figures(RANGE, &drift).unwrap();
         assert!((figures.p50 - 0.02).abs() < 1e-9 && (figures.p90 - 0.02).abs() < 1e-9, "{figures:?}");
@@ -204,11 +218,14 @@ mod tests {
         let earlier = drift(&[1.0; 9]).reference();
         let mut slower = Drift::continuing(earlier);
         for second in 0..9 {
-            slower.push(Sample { at: f64::from(second), seconds: 0.2 });
+            slower.push(Sample { at: f64::from(second), seconds: 0.2, disturbed: false });
         }
-        let runs = vec![Sample { at: 3.0, seconds: 0.04 }; 10];
-        let before =
-            Record { runs: vec![Sample { at: 1.0, seconds: 0.02 }; 30], rounds: 1, ..Record::default() };
+        let runs = vec![Sample { at: 3.0, seconds: 0.04, disturbed: false }; 10];
+        let before = Record {
+            runs: vec![Sample { at: 1.0, seconds: 0.02, disturbed: false }; 30],
+            rounds: 1,
+            ..Record::default()
+        };
         let before = before.figures(RANGE, &drift(&[1.0; 9])).unwrap();
         let record = Record { runs, rounds: 1, ..Record::of(before) };
         let figures = record.figures(RANGE, &slower).unwrap();

@@ -3,6 +3,7 @@
 use crate::resident::{Ready, Resident};
 use crate::samples::{Drift, Record, Sample, error_of_median, quantile, sorted};
 use crate::schedule::{Range, Schedule, Visit, Visited, WARM_UP, enough};
+use crate::waits::Waits;
 use crate::{MeasureError, Meter, Options, Progress, Report, Subject, can_continue, device};
 use kerf_engine::{RunError, SegmentId, Values};
 use kerf_profile::{EngineUsed, FORMAT, Failure, Place, Profile};
@@ -16,6 +17,12 @@ use time::format_description::well_known::Rfc3339;
 const REFERENCE_SHARE: f64 = 0.07;
 /// Seconds between two of them at least.
 const REFERENCE_EVERY: f64 = 0.15;
+/// Seconds that the first range of all is run before it is timed: processors and memory wake up.
+const FIRST_WARM_UP: f64 = 0.3;
+/// Share of a run for which others of this process's threads may wait for a processor.
+const DISTURBED: f64 = 0.02;
+/// A run takes at least this share of its elapsed time, whatever the system says of waiting.
+const LEAST_SHARE: f64 = 0.02;
 
 pub(crate) struct Session<'a, 'm> {
     subject: &'a Subject<'a>,
@@ -24,13 +31,14 @@ pub(crate) struct Session<'a, 'm> {
     /// What stands in where the first engine refuses a head whose tensors are needed.
     others: Vec<Resident<'a>>,
     meter: Option<&'m mut dyn Meter>,
+    waits: Waits,
     drift: Drift,
     /// When the whole model ran last, and how long it takes.
     reference: Option<(f64, f64)>,
     records: BTreeMap<Range, Record>,
     failed: BTreeMap<Range, String>,
-    /// Tensors at boundaries, of one batch size at a time.
-    values: (usize, BTreeMap<usize, Values>),
+    /// Tensors by batch size and boundary: those of one size at a time, and all inputs.
+    values: BTreeMap<(usize, usize), Values>,
     template: Profile,
 }
 
@@ -61,11 +69,12 @@ impl<'a, 'm> Session<'a, 'm> {
             resident,
             others,
             meter,
+            waits: Waits::new(),
             drift: Drift::continuing(template.reference.take()),
             reference: None,
             records: records.collect(),
             failed: failed.collect(),
-            values: (1, BTreeMap::new()),
+            values: BTreeMap::new(),
             template,
         })
     }
@@ -140,19 +149,23 @@ impl<'a, 'm> Session<'a, 'm> {
         let inputs = self.inputs(&ready, range.batch)?;
         self.refer(&ready)?;
         let begun = self.now();
-        for _ in 0..WARM_UP {
+        let least = if self.reference.is_none() { FIRST_WARM_UP } else { 0.0 };
+        let mut warm = 0;
+        while warm < WARM_UP || self.now() - begun < least {
             ready.program.run(&inputs)?;
+            warm += 1;
         }
+        let begun = self.now();
+        // Engines start threads when they are first used.
+        self.waits = Waits::new();
         let growth = compile.and_then(|_| ready.growth());
         let joules = self.meter.as_mut().and_then(|meter| meter.joules());
         let mut runs = Vec::new();
         let mut samples = Vec::new();
         while !enough(&runs, self.now() - begun, slice) {
-            let at = self.now();
-            ready.program.run(&inputs)?;
-            let seconds = (self.now() - at).max(1e-9);
-            runs.push(seconds);
-            samples.push(Sample { at, seconds });
+            let sample = self.time(&ready, &inputs)?;
+            runs.push(sample.seconds);
+            samples.push(sample);
         }
         let used = self.meter.as_mut().and_then(|meter| meter.joules()).zip(joules);
         if let Some((_, hwm)) = device::resident() {
@@ -161,7 +174,7 @@ impl<'a, 'm> Session<'a, 'm> {
         let run = quantile(&sorted(runs.iter().copied()), 0.5);
         if range == self.whole() {
             // As one: many runs at one moment would pass for many moments.
-            self.drift.push(Sample { at: begun, seconds: run });
+            self.drift.push(Sample { at: begun, seconds: run, disturbed: false });
             self.reference = Some((self.now(), run));
         }
         let record = self.records.entry(range).or_default();
@@ -175,41 +188,51 @@ impl<'a, 'm> Session<'a, 'm> {
         record.rounds += 1;
         record.resident_bytes = record.resident_bytes.max(ready.program.resident_bytes());
         record.runs.append(&mut samples);
-        let all: Vec<f64> = record.runs.iter().map(|run| run.seconds / self.drift.factor(run.at)).collect();
+        let all: Vec<f64> = record.counted().map(|run| run.seconds / self.drift.factor(run.at)).collect();
         Ok(Visited { compile: compile.unwrap_or(0.0), run, error: error_of_median(&all) })
     }
 
     /// Runs the whole model if it did not run for a while: the machine's speed at this time.
     fn refer(&mut self, next: &Ready) -> Result<(), VisitError> {
-        let Some((at, takes)) = self.reference else { return Ok(()) };
         let whole = self.whole();
-        // Twice, since the first run finds other weights in the cache.
-        let due = (2.0 * takes / REFERENCE_SHARE).max(REFERENCE_EVERY);
-        if next.id == id(whole) || self.now() - at < due {
+        let is_due = match self.reference {
+            // Twice, since the first run finds other weights in the cache.
+            Some((at, takes)) => self.now() - at >= (2.0 * takes / REFERENCE_SHARE).max(REFERENCE_EVERY),
+            // A measurement that is continued knows the whole's time without having run it.
+            None => self.records.contains_key(&whole) || self.drift.reference().is_some(),
+        };
+        if !is_due || next.id == id(whole) || self.failed.contains_key(&whole) {
             return Ok(());
         }
         let (ready, _) = self.resident.obtain(id(whole)).map_err(RunError::from)?;
         let inputs = self.inputs(&ready, 1)?;
-        ready.program.run(&inputs)?;
-        let at = self.now();
-        ready.program.run(&inputs)?;
-        let now = self.now();
-        self.drift.push(Sample { at, seconds: now - at });
-        self.reference = Some((now, takes));
+        for _ in 0..if self.reference.is_none() { WARM_UP } else { 1 } {
+            ready.program.run(&inputs)?;
+        }
+        let sample = self.time(&ready, &inputs)?;
+        self.reference = Some((self.now(), sample.seconds));
+        self.drift.push(sample);
         Ok(())
+    }
+
+    /// Runs once; what the measuring thread waited for a processor does not count.
+    fn time(&self, ready: &Ready, inputs: &[Tensor]) -> Result<Sample, RunError> {
+        let (before, at) = (self.waits.read(), self.now());
+        ready.program.run(inputs)?;
+        let (took, after) = (self.now() - at, self.waits.read());
+        let seconds = (took - (after.own - before.own)).max(took * LEAST_SHARE).max(1e-9);
+        Ok(Sample { at, seconds, disturbed: after.others - before.others > DISTURBED * took })
     }
 
     /// What a range takes, made by running the head before it.
     fn inputs(&mut self, ready: &Ready, batch: usize) -> Result<Vec<Tensor>, VisitError> {
-        if self.values.0 != batch {
-            self.values = (batch, BTreeMap::new());
-        }
         let from = ready.id.from;
-        if !self.values.1.contains_key(&from) {
+        if !self.values.contains_key(&(batch, from)) {
+            self.values.retain(|(size, boundary), _| *size == batch || *boundary == 0);
             let made = self.boundary(from, batch)?;
-            self.values.1.insert(from, made);
+            self.values.insert((batch, from), made);
         }
-        let Some(values) = self.values.1.get(&from) else { return Ok(Vec::new()) };
+        let Some(values) = self.values.get(&(batch, from)) else { return Ok(Vec::new()) };
         let find = |name: &String| {
             let missing = || RunError::Missing { segment: ready.id, name: name.clone() };
             values.get(name).cloned().ok_or_else(missing)

@@ -5,6 +5,16 @@ use anyhow::{Context, bail};
 use kerf_bundle::Card;
 use kerf_tensor::{NamedTensor, Tensor};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// A request of one picture.
+pub(crate) struct Picture {
+    pub(crate) inputs: Vec<NamedTensor>,
+    /// Of the file.
+    pub(crate) bytes: u64,
+    /// Time to decode and preprocess it.
+    pub(crate) decode: Duration,
+}
 
 /// At most `most` requests of one picture each, in order of the file names; inputs that are no
 /// pictures are generated.
@@ -13,7 +23,7 @@ pub(crate) fn pictures(
     card: &Card,
     dir: &Path,
     most: usize,
-) -> anyhow::Result<Vec<Vec<NamedTensor>>> {
+) -> anyhow::Result<Vec<Picture>> {
     let Some(encoded) = &card.preprocess else {
         bail!(
             "model {} takes no pictures: it was packed without preprocessing (--preprocess, --resize, …)",
@@ -27,8 +37,11 @@ pub(crate) fn pictures(
     let mut samples = Vec::new();
     for path in files.into_iter().take(most) {
         let file = std::fs::read(&path).with_context(|| path.display().to_string())?;
+        let start = Instant::now();
         let pixels = encoded.steps.apply(&file).with_context(|| path.display().to_string())?;
-        samples.push(replace(generator.sample(samples.len() as u64, 1)?, &encoded.input, pixels));
+        let decode = start.elapsed();
+        let inputs = replace(generator.sample(samples.len() as u64, 1)?, &encoded.input, pixels);
+        samples.push(Picture { inputs, bytes: file.len() as u64, decode });
     }
     Ok(samples)
 }

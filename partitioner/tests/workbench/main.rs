@@ -4,4 +4,5 @@
 mod bad_models;
 mod binary;
 mod commands;
+mod profiles;
 mod public_models;

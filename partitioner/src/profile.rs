@@ -1,0 +1,227 @@
+//! How long does each part of a model take on this device?
+//!
+//! The measuring is `kerf_profiler`'s; here are its inputs, its file and what people see of it.
+//! The file is written while measuring, so that Ctrl-C leaves one that is valid and can be gone on
+//! with.
+
+mod file;
+mod report;
+
+use crate::cli::{Preferred, ProfileArgs};
+use crate::inputs::{Generator, pictures};
+use crate::print::{Outcome, Paint, chain, duration, emit, emit_json, progress, warn};
+use crate::source;
+use anyhow::{Context, bail};
+use file::Saved;
+use kerf_bundle::{BatchingKind, Bundle};
+use kerf_engine::Engine;
+use kerf_engines::{EngineChoice, EngineKind};
+use kerf_profile::{Predictor, Profile};
+use kerf_profiler::{Options, Progress, Request, Subject};
+use report::Report;
+use std::num::NonZeroUsize;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Pictures whose sizes are looked at.
+const PICTURES: usize = 32;
+/// Seconds that the engine's profiler may run, and its least and most runs.
+const LAYERS: (f64, usize, usize) = (3.0, 3, 50);
+/// Median error of predictions beyond which `--check` fails.
+const ACCURATE: f64 = 0.10;
+/// Ranges that a check looks at take at least so many seconds.
+const CHECKED_FROM: f64 = 1e-3;
+
+pub(crate) fn run(args: &ProfileArgs) -> anyhow::Result<Outcome> {
+    let bundle = source::packed(&args.model)?;
+    let opened = open(args)?;
+    let generator = Generator::new(bundle.model.model(), &args.bind)?;
+    let inputs = |batch: usize| generator.sample(0, batch).map_err(|error| chain(&error));
+    let digest: String = bundle.digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    let subject = Subject {
+        name: &bundle.card.name,
+        digest: &digest,
+        model: &bundle.model,
+        engines: &opened,
+        threads: threads(args, &opened),
+        inputs: &inputs,
+    };
+    let mut saved = Saved::new(&args.output);
+    let earlier = if args.fresh { None } else { saved.read()? };
+    if let Some(earlier) = &earlier {
+        let shown = args.output.display();
+        kerf_profiler::can_continue(earlier, &subject)
+            .with_context(|| format!("{shown} cannot be continued (--fresh measures anew)"))?;
+    }
+    let options =
+        Options { budget: args.budget, batches: batches(args.batch, &bundle), ..Options::default() };
+
+    let mut profile = measure(&subject, &options, earlier, &mut saved)?;
+    if profile.sizes.is_none() || args.inputs.is_some() {
+        profile.sizes = Some(sizes(args, &bundle, &generator, &subject)?);
+    }
+    if args.per_layer {
+        profile.layers = layers(&subject, &profile)?;
+    }
+    saved.write(&profile)?;
+    let predictor = Predictor::fit(&profile, 1)?;
+    let checked =
+        args.check.map(|most| check(&subject, &options, &profile, &predictor, most as usize)).transpose()?;
+
+    let report =
+        Report { profile: &profile, predictor: &predictor, checked: checked.as_deref(), file: &args.output };
+    let failed = report.check_error().is_some_and(|(median, _)| median > ACCURATE);
+    if args.json {
+        emit_json(&report.json())?
+    } else {
+        emit(&report.render(Paint::detect()))?
+    }
+    Ok(if failed { Outcome::Failed } else { Outcome::Passed })
+}
+
+fn open(args: &ProfileArgs) -> anyhow::Result<Vec<Arc<dyn Engine>>> {
+    let kind = match args.engine {
+        Preferred::Auto => EngineKind::Auto,
+        Preferred::Tract => EngineKind::Tract,
+        Preferred::Ort => EngineKind::Ort,
+    };
+    let choice = EngineChoice { kind, threads: args.threads as usize, library: args.library.clone() };
+    let opened = kerf_engines::open(&choice)?;
+    if args.engine == Preferred::Auto {
+        eprintln!("{}", opened.why);
+    }
+    Ok(opened.engines)
+}
+
+/// Threads that work on one request: tract uses one.
+fn threads(args: &ProfileArgs, engines: &[Arc<dyn Engine>]) -> usize {
+    match args.threads {
+        _ if engines.first().is_some_and(|engine| engine.name() == "tract") => 1,
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        threads => threads as usize,
+    }
+}
+
+/// Powers of two up to `most`, where requests may share a batch at all.
+fn batches(most: u32, bundle: &Bundle) -> Vec<usize> {
+    let independent =
+        bundle.card.batching.as_ref().is_some_and(|found| found.kind == BatchingKind::Independent);
+    if most > 1 && !independent {
+        warn(
+            "--batch: the model's requests may not share a batch, as its card says; only single ones are timed",
+        );
+        return Vec::new();
+    }
+    (1..=10).map(|power| 1 << power).take_while(|batch| *batch <= most as usize).collect()
+}
+
+fn measure(
+    subject: &Subject<'_>,
+    options: &Options,
+    earlier: Option<Profile>,
+    saved: &mut Saved<'_>,
+) -> anyhow::Result<Profile> {
+    let (sizes, layers) =
+        earlier.as_ref().map_or((None, None), |earlier| (earlier.sizes.clone(), earlier.layers.clone()));
+    let bar = progress(0, subject.name);
+    let mut unwritten = None;
+    let mut report = |step: &Progress, so_far: &dyn Fn() -> Profile| {
+        show(&bar, step);
+        match saved.write_now_and_then(so_far) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => {
+                unwritten = Some(error);
+                ControlFlow::Break(())
+            }
+        }
+    };
+    let measured = kerf_profiler::profile(subject, options, earlier, None, &mut report);
+    bar.finish_and_clear();
+    if let Some(error) = unwritten {
+        return Err(error);
+    }
+    let mut profile = measured?;
+    (profile.sizes, profile.layers) = (sizes, layers);
+    saved.write(&profile)?;
+    Ok(profile)
+}
+
+fn sizes(
+    args: &ProfileArgs,
+    bundle: &Bundle,
+    generator: &Generator<'_>,
+    subject: &Subject<'_>,
+) -> anyhow::Result<kerf_profile::Sizes> {
+    let (requests, described) = match &args.inputs {
+        Some(dir) => {
+            let pictures = pictures(generator, &bundle.card, dir, PICTURES)?;
+            let request = |picture: crate::inputs::Picture| Request {
+                inputs: picture.inputs,
+                encoded: Some((picture.bytes, picture.decode.as_secs_f64())),
+            };
+            (pictures.into_iter().map(request).collect::<Vec<_>>(), format!("pictures in {}", dir.display()))
+        }
+        None => (vec![Request { inputs: generator.sample(0, 1)?, encoded: None }], "random".to_owned()),
+    };
+    kerf_profiler::sizes(subject, &requests, &described).context("sizes of the boundaries")
+}
+
+fn layers(subject: &Subject<'_>, profile: &Profile) -> anyhow::Result<Option<kerf_profile::Layers>> {
+    let (seconds, least, most) = LAYERS;
+    let whole = profile.range(0, profile.last(), 1).map_or(seconds, |range| range.p50);
+    let runs = ((seconds / whole.max(1e-9)) as usize).clamp(least, most);
+    let Some(runs) = NonZeroUsize::new(runs) else { bail!("no runs") };
+    let layers = kerf_profiler::layers(subject, runs).context("--per-layer")?;
+    if layers.is_none() {
+        warn("--per-layer: this engine has no profiler");
+    }
+    Ok(layers)
+}
+
+/// A range that was predicted, then measured: both medians in seconds.
+pub(super) struct Checked {
+    pub(super) from: usize,
+    pub(super) to: usize,
+    pub(super) predicted: f64,
+    pub(super) measured: f64,
+}
+
+/// Times some of the ranges that were only predicted, spread evenly over them.
+fn check(
+    subject: &Subject<'_>,
+    options: &Options,
+    profile: &Profile,
+    predictor: &Predictor,
+    most: usize,
+) -> anyhow::Result<Vec<Checked>> {
+    let last = profile.last();
+    let pairs = (0..last).flat_map(|from| (from + 1..=last).map(move |to| (from, to)));
+    let open: Vec<(usize, usize)> = pairs
+        .filter(|(from, to)| {
+            predictor.time(*from, *to).is_some_and(|time| !time.timed && time.p50 >= CHECKED_FROM)
+        })
+        .collect();
+    let step = open.len() as f64 / most.min(open.len()).max(1) as f64;
+    let chosen: Vec<(usize, usize)> =
+        (0..most.min(open.len())).map(|index| open[(index as f64 * step) as usize]).collect();
+    let bar = progress(0, "check");
+    let mut report = |step: &Progress, _: &dyn Fn() -> Profile| {
+        show(&bar, step);
+        ControlFlow::Continue(())
+    };
+    let measured = kerf_profiler::check(subject, options, profile, &chosen, &mut report);
+    bar.finish_and_clear();
+    let compared = measured?.into_iter().filter_map(|range| {
+        let predicted = predictor.time(range.from, range.to)?.p50;
+        Some(Checked { from: range.from, to: range.to, predicted, measured: range.p50 })
+    });
+    Ok(compared.collect())
+}
+
+fn show(bar: &indicatif::ProgressBar, step: &Progress) {
+    bar.set_length(step.of as u64);
+    bar.set_position(step.done as u64);
+    let left = Duration::from_secs(step.left.as_secs());
+    bar.set_message(format!("{}, {} left", step.range, duration(left)));
+}
