@@ -4,7 +4,7 @@ use crate::schedule::Range;
 use kerf_profile::{RangeTime, Reference};
 
 /// Reference runs whose median is the machine's speed at a time.
-const NEAREST: usize = 7;
+const NEAREST: usize = 5;
 /// Undisturbed runs that make do without the others.
 const LEAST_QUIET: usize = 6;
 

@@ -14,7 +14,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 /// Share of the time that may go to runs of the whole model.
-const REFERENCE_SHARE: f64 = 0.07;
+const REFERENCE_SHARE: f64 = 0.15;
 /// Seconds between two of them at least.
 const REFERENCE_EVERY: f64 = 0.15;
 /// Seconds that the first range of all is run before it is timed: processors and memory wake up.
