@@ -35,6 +35,11 @@ pub(crate) fn resident() -> Option<(u64, u64)> {
     Some((kilobytes(&status, "VmRSS:")?, kilobytes(&status, "VmHWM:")?))
 }
 
+/// Memory that processes can still have, all together.
+pub(crate) fn available() -> Option<u64> {
+    kilobytes(&fs::read_to_string("/proc/meminfo").ok()?, "MemAvailable:")
+}
+
 /// Makes the peak start again from what is resident now. Whether that worked.
 pub(crate) fn forget_peak() -> bool {
     fs::write("/proc/self/clear_refs", "5").is_ok()

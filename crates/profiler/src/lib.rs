@@ -65,7 +65,9 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { budget: Duration::from_secs(120), batches: Vec::new(), memory: 1 << 30 }
+        // A gateway has other things to hold.
+        let memory = device::available().map_or(512 << 20, |bytes| (bytes / 4).min(1 << 30));
+        Self { budget: Duration::from_secs(120), batches: Vec::new(), memory }
     }
 }
 

@@ -24,6 +24,8 @@ pub(crate) struct Ready {
     pub(crate) outputs: Vec<TensorSpec>,
     /// Resident memory before it was compiled, where its peak since then can be told.
     before: Option<u64>,
+    /// Bytes that compiling it added to the process: engines estimate their share, and keep more.
+    grown: u64,
 }
 
 impl<'a> Resident<'a> {
@@ -38,13 +40,17 @@ impl<'a> Resident<'a> {
             self.programs.push(Arc::clone(&ready));
             return Ok((ready, None));
         }
-        let before = device::resident().filter(|_| device::forget_peak()).map(|(now, _)| now);
+        let resident = device::resident().map(|(now, _)| now);
+        let before = resident.filter(|_| device::forget_peak());
         let start = Instant::now();
         let cut = |error: kerf_graph::CutError| CompileError::Cut { segment: id, reason: error.to_string() };
         let segment = self.model.segment(id.from, id.to).map_err(cut)?;
         let program = self.engine.compile(&segment)?;
         let took = start.elapsed().as_secs_f64();
-        let ready = Arc::new(Ready { id, program, inputs: segment.inputs, outputs: segment.outputs, before });
+        let (inputs, outputs) = (segment.inputs, segment.outputs);
+        drop(segment.onnx);
+        let grown = device::resident().zip(resident).map_or(0, |((now, _), then)| now.saturating_sub(then));
+        let ready = Arc::new(Ready { id, program, inputs, outputs, before, grown });
         self.programs.push(Arc::clone(&ready));
         self.make_room();
         Ok((ready, Some(took)))
@@ -54,7 +60,7 @@ impl<'a> Resident<'a> {
     /// again and again.
     fn make_room(&mut self) {
         let bytes = |programs: &[Arc<Ready>]| {
-            programs.iter().map(|ready| ready.program.resident_bytes()).sum::<u64>()
+            programs.iter().map(|ready| ready.program.resident_bytes().max(ready.grown)).sum::<u64>()
         };
         while bytes(&self.programs) > self.cap {
             let whole = SegmentId { from: 0, to: self.model.last() };
