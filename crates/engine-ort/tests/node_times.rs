@@ -18,7 +18,10 @@ fn nodes_of_a_small_model_are_timed() {
     let inputs = sample_inputs(&segment.inputs, 1);
     let times = ort.node_times(&segment, &inputs, NonZeroUsize::new(20).unwrap()).unwrap().unwrap();
     assert!((3..=16).contains(&times.len()), "{times:?}");
-    assert!(times.iter().all(|time| !time.name.is_empty() && (0.0..0.1).contains(&time.seconds)), "{times:?}");
+    assert!(
+        times.iter().all(|time| !time.name.is_empty() && (0.0..0.1).contains(&time.seconds)),
+        "{times:?}"
+    );
     assert!(times.iter().map(|time| time.seconds).sum::<f64>() > 0.0, "{times:?}");
     let misfit = ort.node_times(&segment, &[], NonZeroUsize::MIN).unwrap_err();
     assert!(misfit.to_string().contains("takes 1 inputs, got 0"), "{misfit}");
