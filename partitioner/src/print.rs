@@ -187,6 +187,31 @@ pub(crate) fn duration(value: Duration) -> String {
     scaled(value.as_secs_f64() * 1e9, 1000.0, &["ns", "µs", "ms", "s"])
 }
 
+/// As [`duration`], of seconds.
+pub(crate) fn seconds(value: f64) -> String {
+    scaled(value * 1e9, 1000.0, &["ns", "µs", "ms", "s"])
+}
+
+/// `8 Mbps`, of bits per second.
+pub(crate) fn rate(bps: f64) -> String {
+    plain(&scaled(bps, 1000.0, &["bps", "kbps", "Mbps", "Gbps", "Tbps"]))
+}
+
+/// A quantity without zeros that say nothing: `8 Mbps` of `8.00 Mbps`.
+pub(crate) fn plain(text: &str) -> String {
+    let (number, unit) = text.split_once(' ').unwrap_or((text, ""));
+    let number = match number.contains('.') {
+        true => number.trim_end_matches('0').trim_end_matches('.'),
+        false => number,
+    };
+    if number == "0" { "0".into() } else { format!("{number} {unit}").trim_end().into() }
+}
+
+/// `48.2 mJ`.
+pub(crate) fn joules(value: f64) -> String {
+    scaled(value * 1e9, 1000.0, &["nJ", "µJ", "mJ", "J", "kJ"])
+}
+
 fn scaled(value: f64, step: f64, units: &[&str]) -> String {
     let mut value = value;
     let mut unit = 0;
@@ -218,6 +243,12 @@ mod tests {
             (bytes(1_048_576), "1.00 MiB"),
             (duration(Duration::from_micros(3_420)), "3.42 ms"),
             (duration(Duration::from_nanos(81_000)), "81.0 µs"),
+            (seconds(0.04), "40.0 ms"),
+            (plain(&seconds(0.04)), "40 ms"),
+            (plain(&seconds(0.0)), "0"),
+            (rate(8e6), "8 Mbps"),
+            (rate(7.25e5), "725 kbps"),
+            (joules(0.0482), "48.2 mJ"),
         ] {
             assert_eq!(made, wanted);
         }

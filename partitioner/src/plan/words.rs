@@ -1,0 +1,94 @@
+//! The sentences that terminal and page share.
+
+use super::report::{Choice, Report};
+use crate::print;
+
+/// What to do, how long it takes, and what that gains.
+pub(super) fn headline(report: &Report) -> String {
+    let choice = report.chosen();
+    format!(
+        "{}: {} at the median, {} at p95. {}",
+        instruction(report, choice),
+        print::seconds(choice.p50_s),
+        print::seconds(choice.p95_s),
+        verdict(report)
+    )
+}
+
+/// `Run b0..b7 on the edge and send 31 KiB from b7`.
+pub(super) fn instruction(report: &Report, choice: &Choice) -> String {
+    let last = report.boundaries.len() - 1;
+    let sent = print::bytes(choice.bytes_up as u64);
+    match choice.split {
+        split if split == last => "Run everything on the edge".into(),
+        0 => format!("Send the {} ({sent}) and run everything {}", noun(&choice.payload), place(report, choice)),
+        split => format!("Run b0..b{split} on the edge and send {sent} from b{split}"),
+    }
+}
+
+/// The gain over the best baseline, or that there is none.
+pub(super) fn verdict(report: &Report) -> String {
+    let gain = report.gain();
+    match (report.best_baseline(), gain) {
+        (None, _) => "No baseline keeps the limits.".into(),
+        (Some((baseline, _)), _) if report.baseline_is_chosen() => {
+            format!("Cutting gains nothing here: this is the baseline “{}”.", baseline.name)
+        }
+        (Some((baseline, _)), Some(gain)) if gain < 1.005 => {
+            format!("No gain over the best baseline, “{}”.", baseline.name)
+        }
+        (Some((baseline, other)), gain) => format!(
+            "{} better than the best baseline, “{}” ({}).",
+            times(gain.unwrap_or(1.0)),
+            baseline.name,
+            amount(report, other)
+        ),
+    }
+}
+
+/// What is minimised, of one choice, in words.
+pub(super) fn amount(report: &Report, choice: &Choice) -> String {
+    match report.asked.objective.as_str() {
+        "latency" => print::seconds(choice.mean_s()),
+        "energy" => choice.joules.map_or_else(|| "energy unknown".into(), print::joules),
+        "bytes" => format!("{} sent", print::bytes(choice.bytes_up as u64)),
+        "money" => choice.money.map_or_else(|| "price unknown".into(), |money| format!("{money:.2} per million")),
+        _ => format!("score {:.4}", choice.objective),
+    }
+}
+
+/// `1.4×`, `12×`.
+pub(super) fn times(factor: f64) -> String {
+    match factor {
+        f if f >= 99.5 => format!("{f:.0}×"),
+        f if f >= 9.95 => format!("{f:.1}×"),
+        f => format!("{f:.2}×"),
+    }
+}
+
+/// `×1.8`, `÷3.2`: how a condition must change.
+pub(super) fn change(factor: f64) -> String {
+    if factor >= 1.0 { format!("{} more", times(factor)) } else { format!("{} less", times(1.0 / factor)) }
+}
+
+fn noun(payload: &str) -> String {
+    match payload {
+        "raw" => "raw input tensor".into(),
+        "u8" => "input as u8 pixels".into(),
+        other => format!("encoded {other}"),
+    }
+}
+
+fn place(report: &Report, choice: &Choice) -> String {
+    let runs: Vec<&str> = choice
+        .route
+        .iter()
+        .filter(|leg| leg.from < leg.to)
+        .filter_map(|leg| Some(report.devices.get(leg.device)?.role.as_str()))
+        .collect();
+    match runs.as_slice() {
+        ["cloud"] => "in the cloud".into(),
+        [] => "nowhere".into(),
+        runs => format!("on {}", runs.join(", then ")),
+    }
+}
