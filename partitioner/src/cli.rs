@@ -1,5 +1,6 @@
 //! What the user can say; the comments are the `--help`.
 
+use crate::plan::PlanArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use kerf_preprocess::{Channels, Filter, Layout, PixelType, Resize, Size};
 use std::path::PathBuf;
@@ -19,6 +20,8 @@ Examples:
   partitioner pack mobilenet_v2.onnx --name mobilenet --into models --preprocess imagenet
   partitioner verify models/mobilenet
   partitioner profile models/mobilenet -o edge.profile.json
+  partitioner plan models/mobilenet --edge edge.profile.json --cloud cloud.profile.json \
+    --bandwidth 8Mbps --rtt 40ms --html report.html
   partitioner certs --into certs
 
 Exit status: 0 done, 1 a check failed, 2 wrong usage or bad input.
@@ -36,6 +39,8 @@ pub(crate) enum Command {
     Bench(BenchArgs),
     /// Measure a model on this device: the times that plans are made from
     Profile(ProfileArgs),
+    /// Where to cut a model for given devices and a link, and why
+    Plan(PlanArgs),
     /// Make a development CA and certificates for nodes
     Certs(CertsArgs),
 }

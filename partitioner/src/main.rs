@@ -10,6 +10,7 @@ mod inputs;
 mod inspect;
 mod pack;
 mod piece;
+mod plan;
 mod print;
 mod profile;
 mod source;
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
         Command::Verify(args) => verify::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Profile(args) => profile::run(&args),
+        Command::Plan(args) => plan::run(&args),
         Command::Certs(args) => certs::run(&args),
     };
     match done {

@@ -82,6 +82,18 @@ const BIT_RATE: Quantity = Quantity {
     example: "8Mbps",
 };
 
+const ENERGY: Quantity = Quantity {
+    units: &[
+        ("nJ", 1),
+        ("uJ", 1_000),
+        ("mJ", 1_000_000),
+        ("J", 1_000_000_000),
+        ("kJ", 1_000_000_000_000),
+        ("Wh", 3_600_000_000_000),
+    ],
+    example: "50mJ",
+};
+
 /// `40ms`, `1.5s`, `2min`.
 pub fn duration(text: &str) -> Result<Duration, UnitError> {
     DURATION.parse(text).map(Duration::from_nanos)
@@ -95,6 +107,11 @@ pub fn byte_size(text: &str) -> Result<u64, UnitError> {
 /// Bits per second of `800kbps`, `8Mbps`.
 pub fn bit_rate(text: &str) -> Result<u64, UnitError> {
     BIT_RATE.parse(text)
+}
+
+/// Joules of `50mJ`, `2J`; finer than a nanojoule is rounded down.
+pub fn energy(text: &str) -> Result<f64, UnitError> {
+    ENERGY.parse(text).map(|nanojoules| nanojoules as f64 / 1e9)
 }
 
 /// Regular expressions of the three forms, for the JSON Schema.
@@ -179,6 +196,9 @@ mod tests {
             assert_eq!(byte_size(text), Ok(bytes), "{text}");
         }
         assert_eq!(bit_rate("8Mbps"), Ok(8_000_000));
+        for (text, joules) in [("50mJ", 0.05), ("2.5J", 2.5), ("1Wh", 3600.0), ("7 uJ", 7e-6)] {
+            assert_eq!(energy(text), Ok(joules), "{text}");
+        }
     }
 
     #[test]
@@ -203,7 +223,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_text_is_a_value_or_an_error(text in ".{0,60}") {
-            let _ = (duration(&text), byte_size(&text), bit_rate(&text));
+            let _ = (duration(&text), byte_size(&text), bit_rate(&text), energy(&text));
         }
 
         #[test]

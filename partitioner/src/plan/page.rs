@@ -77,7 +77,7 @@ fn head(report: &Report) -> String {
         ("gain over baselines", gain, best),
         ("sent per request", print::bytes(choice.bytes_up as u64), format!("{} back", print::bytes(choice.bytes_down as u64))),
         (
-            "energy, edge side",
+            "energy per request",
             choice.joules.map_or_else(|| "unknown".into(), print::joules),
             if report.devices.first().is_some_and(|device| device.power.starts_with("measured")) { "measured" } else { "modelled" }.into(),
         ),

@@ -57,6 +57,16 @@ pub(super) fn amount(report: &Report, choice: &Choice) -> String {
     }
 }
 
+/// How much better the choice is than another one, in a few characters.
+pub(super) fn gain_over(report: &Report, other: &Choice) -> String {
+    let factor = other.objective / report.chosen().objective;
+    match factor {
+        _ if !other.breaks.is_empty() => "breaks a limit".into(),
+        factor if factor.is_finite() && factor >= 1.005 => times(factor),
+        _ => "none".into(),
+    }
+}
+
 /// `1.4×`, `12×`.
 pub(super) fn times(factor: f64) -> String {
     match factor {

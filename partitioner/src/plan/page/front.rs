@@ -23,7 +23,7 @@ pub(super) fn has_energy(report: &Report) -> bool {
 pub(super) fn draw(report: &Report) -> String {
     let energy = has_energy(report);
     let cost = |choice: &Choice| choice.joules.filter(|_| energy).unwrap_or(choice.bytes_up);
-    let what = if energy { "energy per request, edge side" } else { "bytes sent per request" };
+    let what = if energy { "energy per request" } else { "bytes sent per request" };
     let mut svg = Svg::new(WIDTH, HEIGHT, &format!("Latency and {what} of every choice"));
     let x = axis(report.choices.iter().map(Choice::mean_s), (LEFT, WIDTH - RIGHT));
     let y = axis(report.choices.iter().map(cost), (HEIGHT - BOTTOM, TOP));

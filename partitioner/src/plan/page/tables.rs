@@ -85,13 +85,8 @@ pub(super) fn baselines(report: &Report) -> String {
     for baseline in &report.baselines {
         let choice = baseline.choice.and_then(|index| report.choices.get(index));
         let (does, costs, gain) = match choice {
-            Some(choice) if !choice.breaks.is_empty() => {
-                (choice.name.clone(), words::amount(report, choice), "breaks a limit".into())
-            }
             Some(choice) => {
-                let factor = choice.objective / report.chosen().objective;
-                let gain = if factor >= 1.005 { words::times(factor) } else { "none".into() };
-                (choice.name.clone(), words::amount(report, choice), gain)
+                (choice.name.clone(), words::amount(report, choice), words::gain_over(report, choice))
             }
             None => ("not possible".into(), "–".into(), "–".into()),
         };

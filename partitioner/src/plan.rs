@@ -1,0 +1,213 @@
+//! Where should this model be cut for these devices and this link, and why there?
+//!
+//! A plan that is not understood is not trusted. So the command does not only decide: it weighs every
+//! place to cut, the things that a user would do without it, and other links, and tells all that as
+//! one [`report::Report`], in a terminal, as JSON, or as a page.
+
+pub(crate) mod ask;
+mod devices;
+mod join;
+mod landscape;
+mod page;
+mod report;
+mod structure;
+mod table;
+mod weigh;
+mod words;
+
+use crate::cli::{PlanArgs, WishArgs};
+use crate::inspect::hex;
+use crate::print::{self, Outcome, Paint, emit, emit_json};
+use crate::source;
+use anyhow::{Context, bail};
+use devices::Witness;
+use kerf_bundle::Bundle;
+use kerf_graph::Bindings;
+use kerf_planner::tiers::{self, Constraints, Problem};
+use kerf_profile::{Codec, PowerSource, Predictor, Profile};
+use landscape::Link;
+use report::{Asked, Report, Subject};
+use std::path::Path;
+use weigh::Question;
+
+pub(crate) fn run(args: &PlanArgs) -> anyhow::Result<Outcome> {
+    let report = explain(args)?;
+    if let Some(path) = &args.html {
+        std::fs::write(path, page::render(&report)).with_context(|| path.display().to_string())?;
+    }
+    if args.json {
+        emit_json(&report)?;
+    } else {
+        emit(&table::render(&report, Paint::detect()))?;
+    }
+    Ok(Outcome::Passed)
+}
+
+fn explain(args: &PlanArgs) -> anyhow::Result<Report> {
+    let bundle = source::packed(&args.model)?;
+    let devices = witnesses(args, &bundle)?;
+    let places = boundaries(&bundle, &devices[0].profile);
+    let raw_bytes: Vec<Option<u64>> = places.iter().map(|place| place.bytes).collect();
+    let problem = join::problem(&devices, &raw_bytes, &args.link, &args.wish)?;
+    let constraints = constraints(&args.wish);
+    let objective = &args.wish.objective.objective;
+    let question = Question { problem: &problem, objective, constraints: &constraints };
+    let mut weighed = question.weigh()?;
+
+    // Pixels as they are cannot be shipped yet, but the comparison would be unfair without them.
+    let mut compared = problem.clone();
+    let takes_pictures = bundle.card.preprocess.is_some();
+    if takes_pictures && join::size(&devices[0].profile, 0, Codec::Encoded).is_none() {
+        compared.shipments[0].extend(weigh::pixels(&problem));
+    }
+    let against = Question { problem: &compared, ..question };
+    let chosen = weighed.plans[weighed.best].clone();
+    weighed.plans = against.weigh()?.plans;
+    weighed.best = weighed.plans.iter().position(|plan| plan.stages == chosen.stages).context("the plan is lost")?;
+
+    let steps: Vec<Vec<f64>> = devices.iter().map(|device| device.steps(&bundle.model)).collect();
+    let is_single: Vec<bool> = places.iter().map(|place| place.tensors.len() == 1).collect();
+    let chain = weigh::as_chain(&compared, &steps, &is_single);
+    let chain_choice = tiers::plan(&chain, objective, &constraints)
+        .map_err(|error| error.to_string())
+        .and_then(|plans| {
+            let found = weighed.plans.iter().position(|plan| landscape::same_cut(plan, &plans.best));
+            found.ok_or_else(|| "its cut is none of the choices".to_owned())
+        });
+    let is_timed = |tier: usize, from: usize, to: usize| {
+        devices[tier].times.time(from, to).is_some_and(|estimate| estimate.timed)
+    };
+    let mut choices: Vec<_> =
+        weighed.plans.iter().map(|plan| weigh::choice(&against, plan, &is_timed)).collect();
+    weigh::mark_front(&mut choices);
+    let link = Link { uplink_bps: args.link.bandwidth[0] * 8.0, rtt_s: args.link.rtt[0] };
+    let analysis = bundle.model.model().analyse(&Bindings::ones());
+    Ok(Report {
+        model: Subject {
+            name: bundle.card.name.clone(),
+            digest: hex(&bundle.digest),
+            nodes: bundle.model.model().nodes().len(),
+            macs: analysis.total().macs,
+        },
+        asked: asked(args, &problem, &link),
+        devices: devices.iter().map(Witness::device).collect(),
+        chosen: weighed.best,
+        baselines: weigh::baselines(&compared, &weighed.plans, chain_choice),
+        changes: landscape::changes(&against, &weighed, &link),
+        map: landscape::map(&against, &chain, &link),
+        layers: devices.iter().map(|device| device.layers(&bundle.model)).collect(),
+        graph: structure::graph(&bundle.model, &analysis),
+        notes: notes(&devices, &choices, &args.wish),
+        boundaries: places,
+        choices,
+    })
+}
+
+/// The profiles from the edge on, each checked against the model.
+fn witnesses(args: &PlanArgs, bundle: &Bundle) -> anyhow::Result<Vec<Witness>> {
+    let middle = args.tier.iter().enumerate().map(|(index, path)| match args.tier.len() {
+        1 => ("middle".to_owned(), path),
+        _ => (format!("middle {}", index + 1), path),
+    });
+    let all = [("edge".to_owned(), &args.edge)].into_iter().chain(middle);
+    all.chain([("cloud".to_owned(), &args.cloud)])
+        .map(|(role, path)| witness(role, path, bundle).with_context(|| path.display().to_string()))
+        .collect()
+}
+
+fn witness(role: String, path: &Path, bundle: &Bundle) -> anyhow::Result<Witness> {
+    let length = path.metadata().map(|about| about.len())?;
+    if length > kerf_profile::MAX_BYTES as u64 {
+        bail!("{length} bytes; a profile has at most {}", kerf_profile::MAX_BYTES);
+    }
+    let profile = Profile::parse(&std::fs::read(path)?)?;
+    profile.fits(&bundle.card.name, &hex(&bundle.digest), bundle.model.boundaries().len())?;
+    let times = Predictor::fit(&profile, 1)?;
+    Ok(Witness { role, profile, times })
+}
+
+/// Boundaries with sizes as the edge measured them: a symbolic size is 1 in the model and something
+/// else in requests.
+fn boundaries(bundle: &Bundle, edge: &Profile) -> Vec<report::Place> {
+    let model = &bundle.model;
+    let mut places = structure::places(model, &model.model().analyse(&Bindings::ones()));
+    let measured = |index: usize| join::size(edge, index, Codec::Raw).map(|size| size.bytes_mean as u64);
+    let differs = |index: usize, bytes: Option<u64>| measured(index).is_some_and(|it| Some(it) != bytes);
+    if places.iter().enumerate().any(|(index, place)| differs(index, place.bytes)) {
+        places = structure::places(model, &model.model().analyse(&Bindings::default()));
+        for (index, place) in places.iter_mut().enumerate() {
+            place.bytes = measured(index).or(place.bytes);
+        }
+    }
+    places
+}
+
+fn constraints(wish: &WishArgs) -> Constraints {
+    Constraints {
+        deadline: wish.deadline,
+        agreement: wish.agreement_floor,
+        energy: wish.energy,
+        privacy_floor: wish.privacy_floor.unwrap_or(0),
+        ..Constraints::default()
+    }
+}
+
+fn asked(args: &PlanArgs, problem: &Problem, link: &Link) -> Asked {
+    let wish = &args.wish;
+    let limits = [
+        wish.deadline
+            .map(|it| format!("p{} within {}", it.quantile * 100.0, print::plain(&print::seconds(it.seconds)))),
+        wish.privacy_floor.map(|floor| format!("nothing before b{floor} leaves the edge")),
+        wish.agreement_floor.map(|floor| format!("agreement at least {}%", floor * 100.0)),
+        wish.energy.map(|most| format!("at most {}", print::plain(&print::joules(most)))),
+        wish.memory.map(|most| format!("{} of memory on the edge", print::plain(&print::bytes(most as u64)))),
+    ];
+    Asked {
+        uplink_bps: link.uplink_bps,
+        downlink_bps: problem.links.first().map_or(0.0, |link| 8.0 / link.down.mean),
+        rtt_s: link.rtt_s,
+        objective: wish.objective.text.clone(),
+        limits: limits.into_iter().flatten().collect(),
+    }
+}
+
+/// What a reader should know before believing the numbers.
+fn notes(devices: &[Witness], choices: &[report::Choice], wish: &WishArgs) -> Vec<String> {
+    let mut notes = Vec::new();
+    let hosts: Vec<&str> = devices.iter().map(|device| device.profile.device.host.as_str()).collect();
+    if hosts.windows(2).all(|pair| pair[0] == pair[1]) {
+        notes.push(format!("all profiles are of one machine, {}: no edge is as fast as its cloud", hosts[0]));
+    }
+    for device in devices.iter().filter(|device| !device.profile.complete) {
+        notes.push(format!("the profile of the {} is not finished: run `partitioner profile` on", device.role));
+    }
+    for device in devices {
+        let Some(reference) = &device.profile.reference else { continue };
+        if reference.slow / reference.fast > 1.3 {
+            let times = reference.slow / reference.fast;
+            notes.push(format!("the {} was unsteady while it was measured: up to {times:.2} times slower", device.role));
+        }
+    }
+    let edge = &devices[0].profile;
+    match &edge.sizes {
+        Some(sizes) => notes.push(format!("sizes are of {} requests: {}", sizes.samples, sizes.inputs)),
+        None => notes.push("sizes are those of the shapes; encoding and decoding count as nothing".into()),
+    }
+    match edge.power.as_ref().map(|power| &power.source) {
+        None => notes.push("the edge's power is not known: only the others' energy counts".into()),
+        Some(PowerSource::Modelled) => notes.push("the edge's energy is modelled, not measured".into()),
+        Some(PowerSource::Measured(_)) => {}
+    }
+    if devices.iter().any(|device| device.profile.power.is_some()) {
+        notes.push("energy is what a request adds to idle devices, on all of them and on the links".into());
+    }
+    if wish.memory.is_some() {
+        notes.push("memory is what the engine keeps between runs, without the process around it".into());
+    }
+    let predicted = choices.iter().filter(|choice| !choice.timed).count();
+    if predicted > 0 {
+        notes.push(format!("{predicted} of {} choices hold a range whose time is predicted", choices.len()));
+    }
+    notes.push("the link is taken to be steady and otherwise idle, the devices too".into());
+    notes
+}
