@@ -30,6 +30,9 @@ use report::{Asked, Report, Subject};
 use std::path::Path;
 use weigh::Question;
 
+/// Engines that run segments.
+const ENGINES: [&str; 2] = ["tract", "ort"];
+
 pub(crate) fn run(args: &PlanArgs) -> anyhow::Result<Outcome> {
     let report = explain(args)?;
     if let Some(path) = &args.html {
@@ -63,14 +66,14 @@ fn explain(args: &PlanArgs) -> anyhow::Result<Report> {
     let against = Question { problem: &compared, ..question };
     let chosen = weighed.plans[weighed.best].clone();
     weighed.plans = against.weigh()?.plans;
-    weighed.best = weighed.plans.iter().position(|plan| plan.stages == chosen.stages).context("the plan is lost")?;
+    weighed.best =
+        weighed.plans.iter().position(|plan| plan.stages == chosen.stages).context("the plan is lost")?;
 
     let steps: Vec<Vec<f64>> = devices.iter().map(|device| device.steps(&bundle.model)).collect();
     let is_single: Vec<bool> = places.iter().map(|place| place.tensors.len() == 1).collect();
     let chain = weigh::as_chain(&compared, &steps, &is_single);
-    let chain_choice = tiers::plan(&chain, objective, &constraints)
-        .map_err(|error| error.to_string())
-        .and_then(|plans| {
+    let chain_choice =
+        tiers::plan(&chain, objective, &constraints).map_err(|error| error.to_string()).and_then(|plans| {
             let found = weighed.plans.iter().position(|plan| landscape::same_cut(plan, &plans.best));
             found.ok_or_else(|| "its cut is none of the choices".to_owned())
         });
@@ -122,6 +125,9 @@ fn witness(role: String, path: &Path, bundle: &Bundle) -> anyhow::Result<Witness
     }
     let profile = Profile::parse(&std::fs::read(path)?)?;
     profile.fits(&bundle.card.name, &hex(&bundle.digest), bundle.model.boundaries().len())?;
+    if !ENGINES.contains(&profile.engine.name.as_str()) {
+        bail!("times of engine {}; this release runs {}", profile.engine.name, ENGINES.join(" and "));
+    }
     let times = Predictor::fit(&profile, 1)?;
     Ok(Witness { role, profile, times })
 }
@@ -155,8 +161,9 @@ fn constraints(wish: &WishArgs) -> Constraints {
 fn asked(args: &PlanArgs, problem: &Problem, link: &Link) -> Asked {
     let wish = &args.wish;
     let limits = [
-        wish.deadline
-            .map(|it| format!("p{} within {}", it.quantile * 100.0, print::plain(&print::seconds(it.seconds)))),
+        wish.deadline.map(|it| {
+            format!("p{} within {}", it.quantile * 100.0, print::plain(&print::seconds(it.seconds)))
+        }),
         wish.privacy_floor.map(|floor| format!("nothing before b{floor} leaves the edge")),
         wish.agreement_floor.map(|floor| format!("agreement at least {}%", floor * 100.0)),
         wish.energy.map(|most| format!("at most {}", print::plain(&print::joules(most)))),
@@ -179,13 +186,19 @@ fn notes(devices: &[Witness], choices: &[report::Choice], wish: &WishArgs) -> Ve
         notes.push(format!("all profiles are of one machine, {}: no edge is as fast as its cloud", hosts[0]));
     }
     for device in devices.iter().filter(|device| !device.profile.complete) {
-        notes.push(format!("the profile of the {} is not finished: run `partitioner profile` on", device.role));
+        notes.push(format!(
+            "the profile of the {} is not finished: run `partitioner profile` on",
+            device.role
+        ));
     }
     for device in devices {
         let Some(reference) = &device.profile.reference else { continue };
         if reference.slow / reference.fast > 1.3 {
             let times = reference.slow / reference.fast;
-            notes.push(format!("the {} was unsteady while it was measured: up to {times:.2} times slower", device.role));
+            notes.push(format!(
+                "the {} was unsteady while it was measured: up to {times:.2} times slower",
+                device.role
+            ));
         }
     }
     let edge = &devices[0].profile;

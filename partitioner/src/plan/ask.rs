@@ -9,7 +9,10 @@ const USUAL: f64 = 0.95;
 /// Bytes per second of `8Mbps`; a link that carries nothing is refused.
 pub(crate) fn rate(text: &str) -> Result<f64, String> {
     match units::bit_rate(text).map_err(|error| error.to_string())? {
-        0 => Err("nothing is ever sent at a bandwidth of 0; for an edge without a link no plan is needed".into()),
+        0 => {
+            Err("nothing is ever sent at a bandwidth of 0; for an edge without a link no plan is needed"
+                .into())
+        }
         bits => Ok(bits as f64 / 8.0),
     }
 }
@@ -82,7 +85,9 @@ pub(crate) fn objective(text: &str) -> Result<Asked, String> {
     let mut sum = Weights::default();
     for term in name.split('+') {
         let wrong = || {
-            format!("{term:?} is no objective: write latency, energy, bytes, money, or a sum as latency+2.5*energy")
+            format!(
+                "{term:?} is no objective: write latency, energy, bytes, money, or a sum as latency+2.5*energy"
+            )
         };
         let (factor, what) = term.split_once('*').unwrap_or(("1", term));
         let factor: f64 = factor.parse().map_err(|_| wrong())?;
@@ -149,7 +154,10 @@ mod tests {
     fn sums_of_objectives() {
         let asked = objective("latency + 2.5*energy").unwrap();
         let weights = Weights { latency: 1.0, energy: 2.5, ..Weights::default() };
-        assert_eq!(asked, Asked { objective: Objective::Weighted(weights), text: "latency+2.5*energy".into() });
+        assert_eq!(
+            asked,
+            Asked { objective: Objective::Weighted(weights), text: "latency+2.5*energy".into() }
+        );
         assert_eq!(objective("bytes").unwrap().objective, Objective::Bytes);
     }
 }

@@ -49,9 +49,11 @@ impl Witness {
             Some((runs, bars)) => {
                 Layers { role, source: format!("the engine's own profiler, mean of {runs} runs"), bars }
             }
-            None => {
-                Layers { role, source: "differences between ranges from the inputs".into(), bars: self.steps_of(model) }
-            }
+            None => Layers {
+                role,
+                source: "differences between ranges from the inputs".into(),
+                bars: self.steps_of(model),
+            },
         }
     }
 
@@ -102,5 +104,8 @@ fn power(power: &Power) -> String {
         PowerSource::Modelled => "modelled".into(),
     };
     let (idle, busy) = (power.idle_watts, power.busy_watts);
-    format!("{source}: {idle:.2} W idle, {busy:.2} W busy, {}/byte sent", print::joules(power.joules_per_byte))
+    format!(
+        "{source}: {idle:.2} W idle, {busy:.2} W busy, {}/byte sent",
+        print::joules(power.joules_per_byte)
+    )
 }

@@ -3,8 +3,8 @@
 use super::devices::Witness;
 use crate::cli::{LinkArgs, WishArgs};
 use anyhow::bail;
-use kerf_planner::assemble::{Machine, Shapes, Way, assemble};
 use kerf_planner::tiers::Problem;
+use kerf_planner::{Machine, Shapes, Way, assemble};
 use kerf_profile::{BoundarySize, Codec, Profile};
 
 /// The problem that devices, from the edge on, and the links between them make. `raw` are the bytes

@@ -18,8 +18,8 @@ pub(super) struct Link {
     pub(super) rtt_s: f64,
 }
 
-/// The best plan over bandwidth and round-trip time of the first link, with those `extra` encodings
-/// of the inputs that baselines may use.
+/// The best plan over bandwidth and round-trip time of the first link, and where a planner of chains
+/// would have cut alike.
 pub(super) fn map(question: &Question<'_>, chain: &Problem, link: &Link) -> Map {
     let bandwidths = steps(BANDWIDTHS, link.uplink_bps, COLUMNS);
     let rtts = steps(RTTS, link.rtt_s, ROWS);
@@ -35,6 +35,8 @@ pub(super) fn map(question: &Question<'_>, chain: &Problem, link: &Link) -> Map 
                 set(problem, from, link, *bps, *rtt);
             }
             let plan = best(&here);
+            // Where nothing is cut, there is nothing to agree about.
+            let is_cut = plan.as_ref().is_some_and(|plan| !is_baseline(&here, plan));
             let cell = plan.as_ref().map(|plan| {
                 let name = name(&here, plan);
                 map.regions.iter().position(|region| region.name == name).unwrap_or_else(|| {
@@ -44,8 +46,8 @@ pub(super) fn map(question: &Question<'_>, chain: &Problem, link: &Link) -> Map 
                 })
             });
             map.cells.push(cell);
-            let agrees = plan.is_some_and(|plan| best(&there).is_some_and(|chain| same_cut(&chain, &plan)));
-            map.chain_agrees.push(agrees);
+            let theirs = plan.filter(|_| is_cut).zip(is_cut.then(|| best(&there)).flatten());
+            map.chain_agrees.push(theirs.is_some_and(|(ours, theirs)| same_cut(&ours, &theirs)));
         }
     }
     by_depth(map)
@@ -53,7 +55,8 @@ pub(super) fn map(question: &Question<'_>, chain: &Problem, link: &Link) -> Map 
 
 /// Both leave the first tier at the same boundary and go the same way.
 pub(super) fn same_cut(a: &Plan, b: &Plan) -> bool {
-    let cut = |plan: &Plan| plan.stages.iter().map(|stage| (stage.tier, stage.from, stage.to)).collect::<Vec<_>>();
+    let cut =
+        |plan: &Plan| plan.stages.iter().map(|stage| (stage.tier, stage.from, stage.to)).collect::<Vec<_>>();
     cut(a) == cut(b)
 }
 
@@ -77,7 +80,8 @@ fn set(problem: &mut Problem, from: &Problem, link: &Link, bps: f64, rtt: f64) {
     let (Some(to), Some(from)) = (problem.links.first_mut(), from.links.first()) else { return };
     let slower = link.uplink_bps / bps;
     (to.up, to.down) = (from.up.scaled(slower), from.down.scaled(slower));
-    let delay = |known: Dist| if link.rtt_s > 0.0 { known.scaled(rtt / link.rtt_s) } else { Dist::exact(rtt / 2.0) };
+    let delay =
+        |known: Dist| if link.rtt_s > 0.0 { known.scaled(rtt / link.rtt_s) } else { Dist::exact(rtt / 2.0) };
     (to.up_delay, to.down_delay) = (delay(from.up_delay), delay(from.down_delay));
 }
 
@@ -101,21 +105,28 @@ pub(super) fn changes(question: &Question<'_>, weighed: &Weighed, link: &Link) -
             let known = found.iter_mut().find(|it| it.0 == change.parameter && (it.1 >= 1.0) == is_more);
             let winner = name(problem, plan);
             match known {
-                Some(it) if change.factor.ln().abs() < it.1.ln().abs() => (it.1, it.2) = (change.factor, winner),
+                Some(it) if change.factor.ln().abs() < it.1.ln().abs() => {
+                    (it.1, it.2) = (change.factor, winner)
+                }
                 Some(_) => {}
                 None => found.push((change.parameter, change.factor, winner)),
             }
         }
     }
     found.sort_by(|a, b| a.1.ln().abs().total_cmp(&b.1.ln().abs()));
-    found.into_iter().map(|(parameter, factor, winner)| change(problem, link, parameter, factor, winner)).collect()
+    found
+        .into_iter()
+        .map(|(parameter, factor, winner)| change(problem, link, parameter, factor, winner))
+        .collect()
 }
 
 fn change(problem: &Problem, link: &Link, parameter: Parameter, factor: f64, winner: String) -> Change {
     let last = problem.tiers.last().map_or("cloud", |tier| tier.name.as_str());
     let first = problem.tiers.first().map_or("edge", |tier| tier.name.as_str());
     let downlink = problem.links.first().map_or(0.0, |link| 8.0 / link.down.mean);
-    let speed = |name: &str| (format!("the {name}'s speed"), "as measured".to_owned(), format!("{factor:.2} of that"));
+    let speed = |name: &str| {
+        (format!("the {name}'s speed"), "as measured".to_owned(), format!("{factor:.2} of that"))
+    };
     let rate = |name: &str, bps: f64| (name.to_owned(), print::rate(bps), print::rate(bps * factor));
     let (what, now, then) = match parameter {
         Parameter::UpBandwidth => rate("the uplink", link.uplink_bps),

@@ -66,27 +66,37 @@ fn head(report: &Report) -> String {
     ];
     conditions.extend(asked.limits.iter().cloned());
     let gain = match report.gain() {
-        Some(gain) if gain >= 1.005 && !report.baseline_is_chosen() => words::times(gain),
+        Some(gain) if gain >= 1.005 => words::times(gain),
         Some(_) => "none".into(),
         None => "–".into(),
     };
-    let best = report.best_baseline().map_or_else(|| "no baseline keeps the limits".into(), |(it, _)| it.name.clone());
+    let best = report
+        .best_baseline()
+        .map_or_else(|| "no baseline keeps the limits".into(), |(it, _)| it.name.clone());
+    let shipped = match choice.split + 1 == report.boundaries.len() {
+        true => "nothing is sent".into(),
+        false => format!("sent as {}", choice.payload),
+    };
+    let is_measured = report.devices.first().is_some_and(|device| device.power.starts_with("measured"));
     let facts = [
-        ("choice", choice.name.clone(), format!("as {}", choice.payload)),
+        ("choice", choice.name.clone(), shipped),
         ("latency, median", print::seconds(choice.p50_s), format!("p95 {}", print::seconds(choice.p95_s))),
         ("gain over baselines", gain, best),
-        ("sent per request", print::bytes(choice.bytes_up as u64), format!("{} back", print::bytes(choice.bytes_down as u64))),
+        (
+            "sent per request",
+            print::bytes(choice.bytes_up as u64),
+            format!("{} back", print::bytes(choice.bytes_down as u64)),
+        ),
         (
             "energy per request",
             choice.joules.map_or_else(|| "unknown".into(), print::joules),
-            if report.devices.first().is_some_and(|device| device.power.starts_with("measured")) { "measured" } else { "modelled" }.into(),
+            if is_measured { "measured" } else { "modelled" }.into(),
         ),
         ("agreement", format!("{:.1}%", choice.agreement * 100.0), "with the whole model".into()),
     ];
-    let (facts, choice) = (facts.map(|(term, value, more)| fact(term, &value, &more)).concat(), report.chosen());
-    let split = if choice.split + 1 == report.boundaries.len() { facts.replacen("as raw", "nothing is sent", 1) } else { facts };
+    let facts = facts.map(|(term, value, more)| fact(term, &value, &more)).concat();
     format!(
-        "<header>\n<p class=\"kicker\">{name} · {}</p>\n<h1>{}</h1>\n<dl class=\"facts\">{split}</dl>\n</header>\n",
+        "<header>\n<p class=\"kicker\">{name} · {}</p>\n<h1>{}</h1>\n<dl class=\"facts\">{facts}</dl>\n</header>\n",
         escape(&conditions.join(" · ")),
         escape(&words::headline(report))
     )
@@ -111,7 +121,10 @@ fn decision(report: &Report) -> String {
 
 fn latency(report: &Report) -> String {
     let legend = legend(stack::stages(report).into_iter().map(|stage| {
-        (format!("<rect class=\"{}\" width=\"18\" height=\"12\"/>", stack::class(stage)), stage.name().to_owned())
+        (
+            format!("<rect class=\"{}\" width=\"18\" height=\"12\"/>", stack::class(stage)),
+            stage.name().to_owned(),
+        )
     }));
     let hatched = if report.choices.iter().all(|choice| choice.breaks.is_empty()) {
         ""
@@ -142,11 +155,18 @@ fn regions(report: &Report) -> String {
         let text = format!("{}{kind}, {:.0}%", print::elide(&region.name, 40), share * 100.0);
         (format!("<rect class=\"{class}\" width=\"18\" height=\"12\"/>{over}"), text)
     });
-    let ours: f64 =
-        map.regions.iter().zip(&shares).filter(|(region, _)| !region.is_baseline).map(|(_, share)| share).fold(0.0, |sum, share| sum + share);
-    let both = map.cells.iter().zip(&map.chain_agrees).filter(|(cell, agrees)| {
-        **agrees && cell.is_some_and(|region| !map.regions[region].is_baseline)
-    });
+    let ours: f64 = map
+        .regions
+        .iter()
+        .zip(&shares)
+        .filter(|(region, _)| !region.is_baseline)
+        .map(|(_, share)| share)
+        .fold(0.0, |sum, share| sum + share);
+    let both = map
+        .cells
+        .iter()
+        .zip(&map.chain_agrees)
+        .filter(|(cell, agrees)| **agrees && cell.is_some_and(|region| !map.regions[region].is_baseline));
     let both = both.count() as f64 / map.cells.len().max(1) as f64;
     let chain = if map.chain_agrees.is_empty() || ours == 0.0 {
         String::new()
@@ -174,8 +194,8 @@ fn trade(report: &Report) -> String {
     format!(
         "<section>\n<h2>3 · What can be had for what</h2>\n\
          <p>Latency against {what}; a larger disc sends more bytes. Filled discs are choices that no other beats in \
-         latency, energy, bytes and agreement at once; the steps join those that matter for the two axes. Dashed \
-         ones are baselines, the ring is the choice.</p>\n<figure>{}</figure>\n</section>\n",
+         latency, energy, bytes and agreement at once; the steps join those that matter for the two axes. Hollow ones \
+         are beaten or break a limit, dashed ones are baselines, the ring is the choice.</p>\n<figure>{}</figure>\n</section>\n",
         front::draw(report)
     )
 }
@@ -200,7 +220,7 @@ fn structure(report: &Report) -> String {
     for tensor in place.tensors.iter().filter(|_| !is_local) {
         let bytes = tensor.bytes.map_or_else(|| "size unknown".into(), print::bytes);
         let (name, form) = (escape(&print::elide(&tensor.name, 80)), escape(&tensor.form));
-        let _ = write!(crossing, "<li><code>{name}</code> {form}, {bytes}</li>\n");
+        let _ = writeln!(crossing, "<li><code>{name}</code> {form}, {bytes}</li>");
     }
     let what = if is_local {
         "Nothing crosses: the outputs are made where the inputs are."
@@ -230,10 +250,17 @@ fn trust(report: &Report) -> String {
 
 fn legend(entries: impl Iterator<Item = (String, String)>) -> String {
     let items: String = entries
-        .map(|(shapes, text)| format!("<li><svg viewBox=\"0 0 18 12\" aria-hidden=\"true\">{shapes}</svg>{}</li>", escape(&text)))
+        .map(|(shapes, text)| {
+            format!(
+                "<li><svg viewBox=\"0 0 18 12\" aria-hidden=\"true\">{shapes}</svg>{}</li>",
+                escape(&text)
+            )
+        })
         .collect();
     format!("<ul class=\"legend\">{items}</ul>\n")
 }
 
+#[cfg(test)]
+mod fixture;
 #[cfg(test)]
 mod tests;

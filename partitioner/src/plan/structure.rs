@@ -38,7 +38,12 @@ pub(super) fn graph(model: &CutModel, analysis: &Analysis) -> Graph {
             // Constants are nobody's.
             let Some(from) = makers.get(value).copied().filter(|_| !seen.contains(&value)) else { continue };
             seen.push(value);
-            graph.wires.push(Wire { from, to: index, tensor: value.to_owned(), bytes: analysis.bytes(value) });
+            graph.wires.push(Wire {
+                from,
+                to: index,
+                tensor: value.to_owned(),
+                bytes: analysis.bytes(value),
+            });
         }
         let first = node.writes().next();
         graph.nodes.push(Node {

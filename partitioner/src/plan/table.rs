@@ -66,7 +66,9 @@ fn choices(report: &Report, paint: Paint) -> String {
         ("", Align::Left),
     ]);
     let runners = report.runners_up();
-    for (index, choice) in [report.chosen()].into_iter().chain(runners.iter().copied().take(RUNNERS_UP)).enumerate() {
+    for (index, choice) in
+        [report.chosen()].into_iter().chain(runners.iter().copied().take(RUNNERS_UP)).enumerate()
+    {
         table.row(row(report, choice, index == 0, paint));
     }
     let more = runners.len().saturating_sub(RUNNERS_UP);

@@ -159,15 +159,24 @@ fn payload_name(codec: &str, is_input: bool) -> String {
 }
 
 /// A plan as the report tells it.
-pub(super) fn choice(question: &Question<'_>, plan: &Plan, is_timed: &dyn Fn(usize, usize, usize) -> bool) -> Choice {
+pub(super) fn choice(
+    question: &Question<'_>,
+    plan: &Plan,
+    is_timed: &dyn Fn(usize, usize, usize) -> bool,
+) -> Choice {
     let (problem, last) = (question.problem, question.problem.last());
     let ship = plan.split();
     let codec = payload(problem, plan);
-    let result: f64 = plan.parts.iter().filter(|part| matches!(part.kind, PartKind::Back { .. })).count() as f64;
+    let result: f64 =
+        plan.parts.iter().filter(|part| matches!(part.kind, PartKind::Back { .. })).count() as f64;
     Choice {
         name: name(problem, plan),
         split: split(plan, last),
-        route: plan.stages.iter().map(|stage| Leg { device: stage.tier, from: stage.from, to: stage.to }).collect(),
+        route: plan
+            .stages
+            .iter()
+            .map(|stage| Leg { device: stage.tier, from: stage.from, to: stage.to })
+            .collect(),
         payload: codec.map_or_else(|| "nothing".into(), |codec| payload_name(codec, false)),
         parts: parts(problem, plan),
         p50_s: plan.quantile(0.5),
@@ -178,7 +187,10 @@ pub(super) fn choice(question: &Question<'_>, plan: &Plan, is_timed: &dyn Fn(usi
         money: Some(plan.money * 1e6),
         agreement: plan.agreement,
         objective: plan.score,
-        timed: plan.stages.iter().all(|stage| stage.from == stage.to || is_timed(stage.tier, stage.from, stage.to)),
+        timed: plan
+            .stages
+            .iter()
+            .all(|stage| stage.from == stage.to || is_timed(stage.tier, stage.from, stage.to)),
         on_front: false,
         is_baseline: is_baseline(problem, plan),
         breaks: question.breaks(plan),
@@ -255,7 +267,12 @@ pub(super) fn baselines(problem: &Problem, plans: &[Plan], chain: Result<usize, 
     };
     vec![
         baseline("all on the edge", local, "", "the edge cannot run the whole model"),
-        baseline("compressed input, all in the cloud", packed, how, "the model takes no pictures, or none were measured"),
+        baseline(
+            "compressed input, all in the cloud",
+            packed,
+            how,
+            "the model takes no pictures, or none were measured",
+        ),
         baseline("raw tensor, all in the cloud", raw, "", "the cloud cannot run the whole model"),
         Baseline { name: "per-layer chain planner".into(), choice: chain, note: why },
     ]
@@ -285,3 +302,6 @@ pub(super) fn pixels(problem: &Problem) -> Option<Shipment> {
     let raw = problem.shipments.first()?.iter().find(|shipment| shipment.codec == RAW)?;
     Some(Shipment { codec: PIXELS.into(), bytes: raw.bytes.scaled(0.25), ..raw.clone() })
 }
+
+#[cfg(test)]
+mod tests;

@@ -21,29 +21,42 @@ pub(super) fn instruction(report: &Report, choice: &Choice) -> String {
     let sent = print::bytes(choice.bytes_up as u64);
     match choice.split {
         split if split == last => "Run everything on the edge".into(),
-        0 => format!("Send the {} ({sent}) and run everything {}", noun(&choice.payload), place(report, choice)),
+        0 => format!(
+            "Send the {} ({sent}) and run everything {}",
+            noun(&choice.payload),
+            place(report, choice)
+        ),
         split => format!("Run b0..b{split} on the edge and send {sent} from b{split}"),
     }
 }
 
 /// The gain over the best baseline, or that there is none.
 pub(super) fn verdict(report: &Report) -> String {
-    let gain = report.gain();
-    match (report.best_baseline(), gain) {
-        (None, _) => "No baseline keeps the limits.".into(),
-        (Some((baseline, _)), _) if report.baseline_is_chosen() => {
-            format!("Cutting gains nothing here: this is the baseline “{}”.", baseline.name)
-        }
-        (Some((baseline, _)), Some(gain)) if gain < 1.005 => {
-            format!("No gain over the best baseline, “{}”.", baseline.name)
-        }
-        (Some((baseline, other)), gain) => format!(
-            "{} better than the best baseline, “{}” ({}).",
-            times(gain.unwrap_or(1.0)),
-            baseline.name,
-            amount(report, other)
-        ),
+    let choice = report.chosen();
+    let Some((baseline, other)) = report.best_baseline() else {
+        return "No baseline keeps the limits.".into();
+    };
+    let gain = report.gain().unwrap_or(1.0);
+    if choice.is_baseline && report.baseline_is_chosen() {
+        return format!("Cutting gains nothing here: this is the baseline “{}”.", baseline.name);
     }
+    if gain >= 1.005 {
+        let (gain, cost) = (times(gain), amount(report, other));
+        return format!("{gain} better than the best baseline, “{}” ({cost}).", baseline.name);
+    }
+    if other.objective < choice.objective {
+        return format!("The baseline “{}” would be better ({}).", baseline.name, amount(report, other));
+    }
+    // A planner of chains may find the very cut; what cutting as such gains is still worth knowing.
+    let uncut = report.baselines.iter().filter_map(|it| Some((it, report.choices.get(it.choice?)?)));
+    let uncut = uncut
+        .filter(|(_, other)| other.is_baseline && other.breaks.is_empty())
+        .min_by(|a, b| a.1.objective.total_cmp(&b.1.objective));
+    let beside = uncut.map_or_else(String::new, |(it, other)| {
+        let (gain, cost) = (times(other.objective / choice.objective), amount(report, other));
+        format!(", and {gain} better than without a cut, “{}” ({cost})", it.name)
+    });
+    format!("No gain over the best baseline, “{}”{beside}.", baseline.name)
 }
 
 /// What is minimised, of one choice, in words.
@@ -52,7 +65,9 @@ pub(super) fn amount(report: &Report, choice: &Choice) -> String {
         "latency" => print::seconds(choice.mean_s()),
         "energy" => choice.joules.map_or_else(|| "energy unknown".into(), print::joules),
         "bytes" => format!("{} sent", print::bytes(choice.bytes_up as u64)),
-        "money" => choice.money.map_or_else(|| "price unknown".into(), |money| format!("{money:.2} per million")),
+        "money" => {
+            choice.money.map_or_else(|| "price unknown".into(), |money| format!("{money:.2} per million"))
+        }
         _ => format!("score {:.4}", choice.objective),
     }
 }

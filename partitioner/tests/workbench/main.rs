@@ -4,5 +4,6 @@
 mod bad_models;
 mod binary;
 mod commands;
+mod plans;
 mod profiles;
 mod public_models;

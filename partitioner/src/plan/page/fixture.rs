@@ -53,7 +53,11 @@ pub(crate) fn report(nodes: usize, boundaries: usize, bps: f64, rtt: f64) -> Rep
         }],
         map: map(&work, &sizes, last),
         layers: vec![
-            Layers { role: "edge".into(), source: "the engine's own profiler, 20 runs".into(), bars: bars(2e-5) },
+            Layers {
+                role: "edge".into(),
+                source: "the engine's own profiler, 20 runs".into(),
+                bars: bars(2e-5),
+            },
             Layers { role: "cloud".into(), source: "differences of timed ranges".into(), bars: bars(4e-6) },
         ],
         boundaries: places,
@@ -132,7 +136,7 @@ fn choice(split: usize, payload: &str, bytes: f64, work: &[f64], bps: f64, rtt: 
         money: None,
         agreement: 1.0,
         objective: mean,
-        timed: split % 2 == 0,
+        timed: split.is_multiple_of(2),
         on_front: false,
         is_baseline: false,
         breaks: Vec::new(),
@@ -188,7 +192,8 @@ fn graph(nodes: usize) -> Graph {
         form: format!("f32[1, {}, 14, 14]", 16 + index),
         bytes: Some((16 + index as u64) * 784),
     };
-    let wire = |from: Option<usize>, to: usize| Wire { from, to, tensor: format!("t{to}"), bytes: Some(75_264) };
+    let wire =
+        |from: Option<usize>, to: usize| Wire { from, to, tensor: format!("t{to}"), bytes: Some(75_264) };
     let mut wires = vec![wire(None, 0)];
     wires.extend((1..nodes).map(|to| wire(Some(to - 1), to)));
     wires.extend((1..nodes / 10).map(|block| wire(Some(block * 10 - 6), block * 10 + 4)));

@@ -30,11 +30,21 @@ pub(super) fn draw(report: &Report) -> String {
     let show = |value: f64| if energy { print::joules(value) } else { print::bytes(value as u64) };
     for tick in x.ticks(7) {
         svg.line("grid", (x.at(tick), TOP), (x.at(tick), HEIGHT - BOTTOM));
-        svg.text("tick", (x.at(tick), HEIGHT - BOTTOM + 19.0), Anchor::Middle, &print::plain(&print::seconds(tick)));
+        svg.text(
+            "tick",
+            (x.at(tick), HEIGHT - BOTTOM + 19.0),
+            Anchor::Middle,
+            &print::plain(&print::seconds(tick)),
+        );
     }
     for tick in y.ticks(6) {
         svg.line("grid", (LEFT, y.at(tick)), (WIDTH - RIGHT, y.at(tick)));
-        svg.text("tick", (LEFT - 9.0, y.at(tick) + 4.0), Anchor::End, &if energy { print::plain(&print::joules(tick)) } else { decimal_bytes(tick) });
+        svg.text(
+            "tick",
+            (LEFT - 9.0, y.at(tick) + 4.0),
+            Anchor::End,
+            &if energy { print::plain(&print::joules(tick)) } else { decimal_bytes(tick) },
+        );
     }
     svg.line("axis", (LEFT, TOP), (LEFT, HEIGHT - BOTTOM));
     svg.line("axis", (LEFT, HEIGHT - BOTTOM), (WIDTH - RIGHT, HEIGHT - BOTTOM));
@@ -86,7 +96,14 @@ fn staircase(svg: &mut Svg, report: &Report, at: impl Fn(&Choice) -> (f64, f64))
     points.sort_by(|a, b| a.0.total_cmp(&b.0));
     // Fewer bytes or better agreement put a choice on the front too; the line is of the two axes.
     let mut lowest = f64::NEG_INFINITY;
-    points.retain(|(_, y)| if *y > lowest { lowest = *y; true } else { false });
+    points.retain(|(_, y)| {
+        if *y > lowest {
+            lowest = *y;
+            true
+        } else {
+            false
+        }
+    });
     let Some(first) = points.first().copied() else { return };
     let mut path = Path::from((first.0, TOP));
     let mut before = first;
@@ -119,8 +136,13 @@ fn label(
             (x + gap, y + 20.0, Anchor::Start, x + gap),
         ];
         let is_free = |left: f64, base: f64| {
-            left > LEFT && left + wide < WIDTH && base > TOP && base < HEIGHT - BOTTOM - 2.0
-                && taken.iter().all(|(l, r, t, b)| left > *r || left + wide < *l || base - 12.0 > *b || base + 3.0 < *t)
+            left > LEFT
+                && left + wide < WIDTH
+                && base > TOP
+                && base < HEIGHT - BOTTOM - 2.0
+                && taken
+                    .iter()
+                    .all(|(l, r, t, b)| left > *r || left + wide < *l || base - 12.0 > *b || base + 3.0 < *t)
         };
         let class = if *index == report.chosen { "label strong halo" } else { "label halo" };
         let spot = spots.into_iter().find(|spot| is_free(spot.3, spot.1));

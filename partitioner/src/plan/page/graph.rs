@@ -105,7 +105,8 @@ fn arcs(svg: &mut Svg, rows: &Rows, wires: &[Wire], edge_nodes: usize) {
             let reach = (14.0 + 13.0 * (skipped as f64).sqrt()).min(REACH);
             // A cubic reaches three quarters of the way to its control points.
             let turn = COLUMN - HALF - reach * 4.0 / 3.0;
-            let path = Path::from((COLUMN - HALF, start)).curve((turn, start), (turn, end), (COLUMN - HALF, end));
+            let path =
+                Path::from((COLUMN - HALF, start)).curve((turn, start), (turn, end), (COLUMN - HALF, end));
             svg.path(class, &path, &title);
         }
     }

@@ -36,7 +36,12 @@ pub(super) fn draw(report: &Report) -> String {
     for tick in x.ticks(10) {
         svg.text("tick", (x.at(tick), bottom + 17.0), Anchor::Middle, &format!("{tick}"));
     }
-    svg.text("caption", ((LEFT + WIDTH - RIGHT) / 2.0, bottom + 38.0), Anchor::Middle, "node, in schedule order");
+    svg.text(
+        "caption",
+        ((LEFT + WIDTH - RIGHT) / 2.0, bottom + 38.0),
+        Anchor::Middle,
+        "node, in schedule order",
+    );
     svg.finish()
 }
 
@@ -66,7 +71,12 @@ fn times(svg: &mut Svg, layers: &Layers, x: &Scale, top: f64) {
     for (first, end, name, seconds) in &joined {
         let (left, right) = (x.at(*first as f64), x.at(*end as f64));
         let seam = if right - left > 3.0 { 0.6 } else { 0.0 };
-        let rect = Rect { x: left, y: y.at(*seconds), width: right - left - seam, height: top + TIMES - y.at(*seconds) };
+        let rect = Rect {
+            x: left,
+            y: y.at(*seconds),
+            width: right - left - seam,
+            height: top + TIMES - y.at(*seconds),
+        };
         svg.rect(class, rect, &format!("{name}: {}", print::seconds(*seconds)));
     }
     svg.line("axis", (LEFT, top + TIMES), (WIDTH - RIGHT, top + TIMES));
@@ -110,7 +120,17 @@ fn sizes(svg: &mut Svg, report: &Report, x: &Scale, cut: usize, top: f64) {
         let at = (x.at(place.nodes as f64), y.within(bytes as f64));
         let title = format!("b{index}: {} tensors, {}", place.tensors.len(), print::bytes(bytes));
         svg.line(if index == cut { "stem strong" } else { "stem" }, (at.0, top + BYTES), at);
-        svg.circle(if index == cut { "dot front" } else { "dot" }, at, if index == cut { 5.5 } else { 4.0 }, &title);
+        svg.circle(
+            if index == cut { "dot front" } else { "dot" },
+            at,
+            if index == cut { 5.5 } else { 4.0 },
+            &title,
+        );
     }
-    svg.text("caption halo", (LEFT, top - 11.0), Anchor::Start, "bytes of the boundary's tensors, raw (logarithmic)");
+    svg.text(
+        "caption halo",
+        (LEFT, top - 11.0),
+        Anchor::Start,
+        "bytes of the boundary's tensors, raw (logarithmic)",
+    );
 }

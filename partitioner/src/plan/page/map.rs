@@ -59,7 +59,9 @@ pub(super) fn draw(report: &Report) -> String {
                 height: y[row] - y[row + 1],
             };
             match cell {
-                Some(region) => svg.rect(&format!("cell {}", classes[region]), place, &map.regions[region].name),
+                Some(region) => {
+                    svg.rect(&format!("cell {}", classes[region]), place, &map.regions[region].name)
+                }
                 None => svg.rect("cell r-none", place, "no choice keeps the limits"),
             }
             column += run;
@@ -99,7 +101,8 @@ fn patterns(svg: &mut Svg, map: &Map, classes: &[String], (x, y): (&[f64], &[f64
                     let corner = (x[column], y[row]);
                     let start = path.take().map_or_else(|| Path::from(corner), |path| path.jump(corner));
                     let right = x[column + run];
-                    path = Some(start.to((right, y[row])).to((right, y[row + 1])).to((x[column], y[row + 1])));
+                    path =
+                        Some(start.to((right, y[row])).to((right, y[row + 1])).to((x[column], y[row + 1])));
                 }
                 column += run;
             }

@@ -13,7 +13,8 @@ mod tests {
     fn colour(name: &str, dark: bool) -> Rgb {
         let (light, rest) = STYLE.split_once("prefers-color-scheme: dark").expect("a dark half");
         let half = if dark { rest } else { light };
-        let after = half.split_once(&format!("--{name}: #")).unwrap_or_else(|| panic!("--{name}, dark {dark}")).1;
+        let after =
+            half.split_once(&format!("--{name}: #")).unwrap_or_else(|| panic!("--{name}, dark {dark}")).1;
         [0, 2, 4].map(|at| f64::from(u8::from_str_radix(&after[at..at + 2], 16).unwrap()) / 255.0)
     }
 

@@ -92,7 +92,10 @@ mod tests {
             (Scale::log((3.0, 30.0), (0.0, 1.0)), vec![5.0, 10.0, 20.0]),
         ] {
             let ticks = scale.ticks(5);
-            assert!(ticks.len() == wanted.len() && ticks.iter().zip(&wanted).all(|(a, b)| (a - b).abs() < 1e-9), "{ticks:?}");
+            assert!(
+                ticks.len() == wanted.len() && ticks.iter().zip(&wanted).all(|(a, b)| (a - b).abs() < 1e-9),
+                "{ticks:?}"
+            );
         }
     }
 

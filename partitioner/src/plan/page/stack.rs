@@ -40,7 +40,8 @@ pub(super) fn draw(report: &Report) -> String {
     let longest = report.choices.iter().map(|choice| choice.p95_s.max(choice.mean_s())).fold(0.0, f64::max);
     let end = longest.min(report.chosen().p95_s * LONGEST);
     let scale = Scale::linear((0.0, end), (LEFT, WIDTH - RIGHT));
-    let mut svg = Svg::new(WIDTH, bottom + 12.0, "Expected latency of every choice, stacked by what takes the time");
+    let mut svg =
+        Svg::new(WIDTH, bottom + 12.0, "Expected latency of every choice, stacked by what takes the time");
     for tick in scale.ticks(6) {
         let x = scale.at(tick);
         svg.line("grid", (x, TOP - 4.0), (x, bottom));

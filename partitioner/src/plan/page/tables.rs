@@ -17,7 +17,11 @@ impl Table {
     }
 
     fn row(&mut self, class: &str, cells: &[String]) {
-        self.body.push_str(&if class.is_empty() { "<tr>".into() } else { format!(r#"<tr class="{class}">"#) });
+        self.body.push_str(&if class.is_empty() {
+            "<tr>".into()
+        } else {
+            format!(r#"<tr class="{class}">"#)
+        });
         for (index, cell) in cells.iter().enumerate() {
             let is_text = self.head.get(index).is_some_and(|(_, is_text)| *is_text);
             self.body.push_str(&match (index, is_text) {
@@ -39,7 +43,9 @@ impl Table {
             })
             .collect();
         let body = self.body;
-        format!("<div class=\"scroll\"><table><thead><tr>{head}</tr></thead><tbody>\n{body}</tbody></table></div>\n")
+        format!(
+            "<div class=\"scroll\"><table><thead><tr>{head}</tr></thead><tbody>\n{body}</tbody></table></div>\n"
+        )
     }
 }
 
@@ -59,7 +65,11 @@ pub(super) fn choices(report: &Report) -> String {
         cells.extend([choice.bytes_up, choice.bytes_down].map(|bytes| print::bytes(bytes as u64)));
         cells.push(format!("{:.1}%", choice.agreement * 100.0));
         cells.push(if choice.timed { "measured" } else { "predicted" }.into());
-        cells.push(if choice.breaks.is_empty() { "kept".into() } else { format!("breaks {}", choice.breaks.join("; ")) });
+        cells.push(if choice.breaks.is_empty() {
+            "kept".into()
+        } else {
+            format!("breaks {}", choice.breaks.join("; "))
+        });
         let class = if index == report.chosen {
             "chosen"
         } else if choice.breaks.is_empty() {
@@ -81,7 +91,8 @@ fn part(choice: &Choice, stage: Stage) -> String {
 
 /// What a user without this tool would do, and what that costs.
 pub(super) fn baselines(report: &Report) -> String {
-    let mut table = Table::new(&[("baseline", true), ("does", true), ("costs", false), ("we gain", false), ("", true)]);
+    let mut table =
+        Table::new(&[("baseline", true), ("does", true), ("costs", false), ("we gain", false), ("", true)]);
     for baseline in &report.baselines {
         let choice = baseline.choice.and_then(|index| report.choices.get(index));
         let (does, costs, gain) = match choice {
@@ -98,12 +109,22 @@ pub(super) fn baselines(report: &Report) -> String {
 
 /// What would have to change.
 pub(super) fn changes(report: &Report) -> String {
-    let mut table =
-        Table::new(&[("if", true), ("were", false), ("instead of", false), ("that is", false), ("then", true)]);
+    let mut table = Table::new(&[
+        ("if", true),
+        ("were", false),
+        ("instead of", false),
+        ("that is", false),
+        ("then", true),
+    ]);
     for change in &report.changes {
         let winner = format!("{} would be best", change.winner);
-        let cells =
-            [change.what.clone(), change.then.clone(), change.now.clone(), words::change(change.factor), winner];
+        let cells = [
+            change.what.clone(),
+            change.then.clone(),
+            change.now.clone(),
+            words::change(change.factor),
+            winner,
+        ];
         table.row("", &cells);
     }
     table.finish()
