@@ -4,7 +4,8 @@
 //! place to cut, the things that a user would do without it, and other links, and tells all that as
 //! one [`report::Report`], in a terminal, as JSON, or as a page.
 
-pub(crate) mod ask;
+mod args;
+mod ask;
 mod devices;
 mod join;
 mod landscape;
@@ -15,11 +16,13 @@ mod table;
 mod weigh;
 mod words;
 
-use crate::cli::{PlanArgs, WishArgs};
+pub(crate) use args::PlanArgs;
+
 use crate::inspect::hex;
 use crate::print::{self, Outcome, Paint, emit, emit_json};
 use crate::source;
 use anyhow::{Context, bail};
+use args::WishArgs;
 use devices::Witness;
 use kerf_bundle::Bundle;
 use kerf_graph::Bindings;
@@ -54,6 +57,13 @@ fn explain(args: &PlanArgs) -> anyhow::Result<Report> {
     let problem = join::problem(&devices, &raw_bytes, &args.link, &args.wish)?;
     let constraints = constraints(&args.wish);
     let objective = &args.wish.objective.objective;
+    let knows_power = devices.iter().any(|device| device.profile.power.is_some());
+    let wants_power = objective.weights().energy > 0.0 || args.wish.energy.is_some();
+    if wants_power && !knows_power {
+        bail!(
+            "energy was asked for, and no profile says what power its device draws: profile it with a power model"
+        );
+    }
     let question = Question { problem: &problem, objective, constraints: &constraints };
     let mut weighed = question.weigh()?;
 
@@ -69,7 +79,9 @@ fn explain(args: &PlanArgs) -> anyhow::Result<Report> {
     weighed.best =
         weighed.plans.iter().position(|plan| plan.stages == chosen.stages).context("the plan is lost")?;
 
-    let steps: Vec<Vec<f64>> = devices.iter().map(|device| device.steps(&bundle.model)).collect();
+    let mut steps: Vec<Vec<f64>> = devices.iter().map(|device| device.steps(&bundle.model)).collect();
+    // Whoever plans, the edge decodes a picture before its first layer.
+    steps[0][0] += join::size(&devices[0].profile, 0, Codec::Encoded).map_or(0.0, |size| size.decode_s);
     let is_single: Vec<bool> = places.iter().map(|place| place.tensors.len() == 1).collect();
     let chain = weigh::as_chain(&compared, &steps, &is_single);
     let chain_choice =
@@ -82,6 +94,9 @@ fn explain(args: &PlanArgs) -> anyhow::Result<Report> {
     };
     let mut choices: Vec<_> =
         weighed.plans.iter().map(|plan| weigh::choice(&against, plan, &is_timed)).collect();
+    if !knows_power {
+        choices.iter_mut().for_each(|choice| choice.joules = None);
+    }
     weigh::mark_front(&mut choices);
     let link = Link { uplink_bps: args.link.bandwidth[0] * 8.0, rtt_s: args.link.rtt[0] };
     let analysis = bundle.model.model().analyse(&Bindings::ones());
@@ -173,9 +188,23 @@ fn asked(args: &PlanArgs, problem: &Problem, link: &Link) -> Asked {
         uplink_bps: link.uplink_bps,
         downlink_bps: problem.links.first().map_or(0.0, |link| 8.0 / link.down.mean),
         rtt_s: link.rtt_s,
+        further: further(problem),
         objective: wish.objective.text.clone(),
         limits: limits.into_iter().flatten().collect(),
     }
+}
+
+/// The links beyond the first; delays hold what handling a request takes, too.
+fn further(problem: &Problem) -> Vec<String> {
+    let pairs = problem.tiers.windows(2).zip(&problem.links).skip(1);
+    let rate = |seconds_per_byte: f64| print::rate(8.0 / seconds_per_byte);
+    pairs
+        .map(|(tiers, link)| {
+            let (from, to) = (&tiers[0].name, &tiers[1].name);
+            let delay = print::plain(&print::seconds(link.up_delay.mean + link.down_delay.mean));
+            format!("{from} to {to}: {} up, {} down, {delay}", rate(link.up.mean), rate(link.down.mean))
+        })
+        .collect()
 }
 
 /// What a reader should know before believing the numbers.
@@ -203,7 +232,9 @@ fn notes(devices: &[Witness], choices: &[report::Choice], wish: &WishArgs) -> Ve
     }
     let edge = &devices[0].profile;
     match &edge.sizes {
-        Some(sizes) => notes.push(format!("sizes are of {} requests: {}", sizes.samples, sizes.inputs)),
+        Some(sizes) => {
+            notes.push(format!("sizes were taken with {} ({} looked at)", sizes.inputs, sizes.samples))
+        }
         None => notes.push("sizes are those of the shapes; encoding and decoding count as nothing".into()),
     }
     match edge.power.as_ref().map(|power| &power.source) {

@@ -3,7 +3,7 @@
 use super::report::{Bar, Device, Layers, PredictionError};
 use crate::print;
 use kerf_graph::CutModel;
-use kerf_profile::{Power, PowerSource, Predictor, Profile};
+use kerf_profile::{EngineUsed, Power, PowerSource, Predictor, Profile};
 use std::collections::HashMap;
 
 /// One device.
@@ -27,7 +27,7 @@ impl Witness {
             host: profile.device.host.clone(),
             cpu: profile.device.cpu.clone(),
             cores: profile.device.cores,
-            engine: format!("{} {}", profile.engine.name, profile.engine.version),
+            engine: engine(&profile.engine),
             threads: profile.engine.threads,
             taken: profile.taken.clone(),
             timed,
@@ -58,7 +58,7 @@ impl Witness {
     }
 
     /// Seconds between neighbouring boundaries as sums over layers, as planners of chains have them;
-    /// without layers, of the ranges between neighbours.
+    /// without layers, of the ranges between neighbours. Decoding pictures is not among them.
     pub(super) fn steps(&self, model: &CutModel) -> Vec<f64> {
         let bars = if self.profile.layers.is_some() { self.nodes(model) } else { Vec::new() };
         let pairs = model.boundaries().windows(2).enumerate();
@@ -95,6 +95,14 @@ impl Witness {
                 seconds: (until(index + 1) - until(index)).max(0.0),
             })
             .collect()
+    }
+}
+
+/// The engine's own words, after its name where they do not begin with it.
+fn engine(engine: &EngineUsed) -> String {
+    match engine.version.strip_prefix(&engine.name) {
+        Some(_) => engine.version.clone(),
+        None => format!("{}: {}", engine.name, engine.version),
     }
 }
 

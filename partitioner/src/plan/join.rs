@@ -1,7 +1,7 @@
 //! Profiles and what was asked to a problem for the planner.
 
+use super::args::{LinkArgs, WishArgs};
 use super::devices::Witness;
-use crate::cli::{LinkArgs, WishArgs};
 use anyhow::bail;
 use kerf_planner::tiers::Problem;
 use kerf_planner::{Machine, Shapes, Way, assemble};

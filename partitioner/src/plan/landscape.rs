@@ -36,11 +36,11 @@ pub(super) fn map(question: &Question<'_>, chain: &Problem, link: &Link) -> Map 
             }
             let plan = best(&here);
             // Where nothing is cut, there is nothing to agree about.
-            let is_cut = plan.as_ref().is_some_and(|plan| !is_baseline(&here, plan));
+            let is_cut = plan.as_ref().is_some_and(|plan| !is_baseline(plan));
             let cell = plan.as_ref().map(|plan| {
                 let name = name(&here, plan);
                 map.regions.iter().position(|region| region.name == name).unwrap_or_else(|| {
-                    let is_baseline = is_baseline(&here, plan);
+                    let is_baseline = is_baseline(plan);
                     map.regions.push(Region { name, split: split(plan, last), is_baseline });
                     map.regions.len() - 1
                 })
@@ -124,9 +124,8 @@ fn change(problem: &Problem, link: &Link, parameter: Parameter, factor: f64, win
     let last = problem.tiers.last().map_or("cloud", |tier| tier.name.as_str());
     let first = problem.tiers.first().map_or("edge", |tier| tier.name.as_str());
     let downlink = problem.links.first().map_or(0.0, |link| 8.0 / link.down.mean);
-    let speed = |name: &str| {
-        (format!("the {name}'s speed"), "as measured".to_owned(), format!("{factor:.2} of that"))
-    };
+    let speed =
+        |name: &str| (format!("the {name}'s speed"), "as measured".to_owned(), format!("{factor:.2}× that"));
     let rate = |name: &str, bps: f64| (name.to_owned(), print::rate(bps), print::rate(bps * factor));
     let (what, now, then) = match parameter {
         Parameter::UpBandwidth => rate("the uplink", link.uplink_bps),

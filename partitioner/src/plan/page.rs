@@ -61,9 +61,10 @@ fn head(report: &Report) -> String {
     let name = escape(&print::elide(&report.model.name, 80));
     let mut conditions = vec![
         format!("{} up, {} down", print::rate(asked.uplink_bps), print::rate(asked.downlink_bps)),
-        format!("{} round trip", print::seconds(asked.rtt_s)),
-        format!("least {}", asked.objective),
+        format!("{} round trip", print::plain(&print::seconds(asked.rtt_s))),
     ];
+    conditions.extend(asked.further.iter().cloned());
+    conditions.push(format!("least {}", asked.objective));
     conditions.extend(asked.limits.iter().cloned());
     let gain = match report.gain() {
         Some(gain) if gain >= 1.005 => words::times(gain),
@@ -155,6 +156,11 @@ fn regions(report: &Report) -> String {
         let text = format!("{}{kind}, {:.0}%", print::elide(&region.name, 40), share * 100.0);
         (format!("<rect class=\"{class}\" width=\"18\" height=\"12\"/>{over}"), text)
     });
+    let none = map.cells.iter().filter(|cell| cell.is_none()).count() as f64 / map.cells.len().max(1) as f64;
+    let nowhere = (none > 0.0).then(|| {
+        let shape = "<rect class=\"r-none framed\" x=\"0.5\" y=\"0.5\" width=\"17\" height=\"11\"/>";
+        (shape.to_owned(), format!("{}, {:.0}%", map::NONE, none * 100.0))
+    });
     let ours: f64 = map
         .regions
         .iter()
@@ -179,7 +185,7 @@ fn regions(report: &Report) -> String {
          does, and nothing is gained by cutting.{chain}</p>\n{}<figure>{}</figure>\n\
          <details><summary>All numbers</summary>\n{}</details>\n</section>\n",
         ours * 100.0,
-        legend(entries),
+        legend(entries.chain(nowhere)),
         map::draw(report),
         tables::regions(report)
     )

@@ -46,6 +46,8 @@ pub(crate) struct Asked {
     pub(crate) uplink_bps: f64,
     pub(crate) downlink_bps: f64,
     pub(crate) rtt_s: f64,
+    /// Further links, in words.
+    pub(crate) further: Vec<String>,
     /// `latency`, `energy`, `0.7 latency + 0.3 energy`.
     pub(crate) objective: String,
     /// `p95 ≤ 100 ms`, `nothing before b2 leaves the edge`.

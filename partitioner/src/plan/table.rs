@@ -12,14 +12,14 @@ pub(super) fn render(report: &Report, paint: Paint) -> String {
     let asked = &report.asked;
     let mut out = format!("{}\n", paint.bold(&words::headline(report)));
     let mut conditions = format!(
-        "{} up, {} down, {} round trip, least {}",
+        "{} up, {} down, {} round trip",
         print::rate(asked.uplink_bps),
         print::rate(asked.downlink_bps),
-        print::seconds(asked.rtt_s),
-        asked.objective
+        print::plain(&print::seconds(asked.rtt_s))
     );
-    for limit in &asked.limits {
-        let _ = write!(conditions, ", {limit}");
+    let least = format!("least {}", asked.objective);
+    for more in asked.further.iter().chain([&least]).chain(&asked.limits) {
+        let _ = write!(conditions, ", {more}");
     }
     let _ = writeln!(out, "  {} · {conditions}", elide(&report.model.name, 60));
     let _ = writeln!(out, "\n{}", paint.bold("Choices"));

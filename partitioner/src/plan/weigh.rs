@@ -33,15 +33,16 @@ impl Question<'_> {
     pub(super) fn weigh(&self) -> Result<Weighed, tiers::PlanError> {
         let best = tiers::plan(self.problem, self.objective, self.constraints)?.best;
         let last = self.problem.last();
-        let mut plans = Vec::new();
+        let mut plans: Vec<Plan> = Vec::new();
+        let remote = Pin { from: 0, to: last, tier: self.problem.tiers.len() - 1 };
+        let mut found = Vec::new();
         for codec in 0..self.problem.shipments[0].len() {
-            plans.extend(self.leaving(0, Some(codec)));
+            found.extend(self.leaving(0, Some(codec)));
+            found.extend(self.pinned(vec![remote], (0, Some(codec))));
         }
-        for split in 1..last {
-            plans.extend(self.leaving(split, None));
-        }
-        plans.extend(self.leaving(last, None));
-        for extra in tiers::pareto(self.problem)?.into_iter().chain([best.clone()]) {
+        found.extend((1..=last).filter_map(|split| self.leaving(split, None)));
+        found.extend(tiers::pareto(self.problem)?);
+        for extra in found.into_iter().chain([best.clone()]) {
             if !plans.iter().any(|plan| plan.stages == extra.stages) {
                 plans.push(extra);
             }
@@ -53,23 +54,27 @@ impl Question<'_> {
 
     /// The best plan that leaves the first tier at a boundary, by the objective alone.
     fn leaving(&self, split: usize, codec: Option<usize>) -> Option<Plan> {
+        let stay = (split > 0).then_some(Pin { from: 0, to: split, tier: 0 });
+        if split == self.problem.last() {
+            return self.pinned(stay.into_iter().collect(), (split, codec));
+        }
+        let plans = (1..self.problem.tiers.len()).filter_map(|tier| {
+            let leave = Pin { from: split, to: split + 1, tier };
+            self.pinned(stay.into_iter().chain([leave]).collect(), (split, codec))
+        });
+        plans.min_by(|a, b| a.score.total_cmp(&b.score))
+    }
+
+    /// The best plan with ranges where they are told to be, and one encoding alone at a boundary.
+    fn pinned(&self, pins: Vec<Pin>, (split, codec): (usize, Option<usize>)) -> Option<Plan> {
         let mut problem = self.problem.clone();
         problem.tiers.iter_mut().for_each(|tier| tier.memory = None);
         if let Some(codec) = codec {
             let only = problem.shipments[split].get(codec)?.clone();
             problem.shipments[split] = vec![only];
         }
-        let last = problem.last();
-        let stay = (split > 0).then_some(Pin { from: 0, to: split, tier: 0 });
-        let tiers: Vec<Option<usize>> =
-            if split == last { vec![None] } else { (1..problem.tiers.len()).map(Some).collect() };
-        let plans = tiers.into_iter().filter_map(|next| {
-            let leave = next.map(|tier| Pin { from: split, to: split + 1, tier });
-            let constraints =
-                Constraints { pins: stay.into_iter().chain(leave).collect(), ..Constraints::default() };
-            tiers::plan(&problem, self.objective, &constraints).ok().map(|plans| plans.best)
-        });
-        let mut plan = plans.min_by(|a, b| a.score.total_cmp(&b.score))?;
+        let constraints = Constraints { pins, ..Constraints::default() };
+        let mut plan = tiers::plan(&problem, self.objective, &constraints).ok()?.best;
         if let (Some(codec), Some(stage)) = (codec, plan.stages.first_mut()) {
             stage.ship = stage.ship.map(|ship| Ship { codec, ..ship });
         }
@@ -192,16 +197,14 @@ pub(super) fn choice(
             .iter()
             .all(|stage| stage.from == stage.to || is_timed(stage.tier, stage.from, stage.to)),
         on_front: false,
-        is_baseline: is_baseline(problem, plan),
+        is_baseline: is_baseline(plan),
         breaks: question.breaks(plan),
     }
 }
 
-/// Everything on one end: what needs no planner.
-pub(super) fn is_baseline(problem: &Problem, plan: &Plan) -> bool {
-    let last = problem.last();
-    let runs: Vec<_> = plan.stages.iter().filter(|stage| stage.from < stage.to).collect();
-    matches!(runs.as_slice(), [one] if one.tier == 0 || one.tier + 1 == problem.tiers.len() && (one.from, one.to) == (0, last))
+/// Everything on one machine: what needs no planner.
+pub(super) fn is_baseline(plan: &Plan) -> bool {
+    plan.stages.iter().filter(|stage| stage.from < stage.to).count() == 1
 }
 
 /// Parts in the order in which they pass, neighbours of one kind as one.

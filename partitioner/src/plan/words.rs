@@ -1,6 +1,6 @@
 //! The sentences that terminal and page share.
 
-use super::report::{Choice, Report};
+use super::report::{Baseline, Choice, Report};
 use crate::print;
 
 /// What to do, how long it takes, and what that gains.
@@ -11,8 +11,33 @@ pub(super) fn headline(report: &Report) -> String {
         instruction(report, choice),
         print::seconds(choice.p50_s),
         print::seconds(choice.p95_s),
-        verdict(report)
+        gist(report)
     )
+}
+
+/// The verdict in a few words.
+fn gist(report: &Report) -> String {
+    let choice = report.chosen();
+    match (report.best_baseline(), uncut(report)) {
+        (None, _) => "No baseline keeps the limits.".into(),
+        _ if choice.is_baseline && report.baseline_is_chosen() => "Cutting gains nothing here.".into(),
+        (Some((_, best)), _) if best.objective < choice.objective => "A baseline would be better.".into(),
+        (Some((_, best)), _) if best.objective / choice.objective >= 1.005 => {
+            format!("{} better than the best baseline.", times(best.objective / choice.objective))
+        }
+        (Some(_), Some((_, uncut))) => {
+            let gain = times(uncut.objective / choice.objective);
+            format!("{gain} better than not cutting; a per-layer chain planner finds the same cut.")
+        }
+        (Some(_), None) => "No gain over the best baseline.".into(),
+    }
+}
+
+/// The best of what does not cut, among what keeps the limits.
+fn uncut(report: &Report) -> Option<(&Baseline, &Choice)> {
+    let all = report.baselines.iter().filter_map(|it| Some((it, report.choices.get(it.choice?)?)));
+    all.filter(|(_, other)| other.is_baseline && other.breaks.is_empty())
+        .min_by(|a, b| a.1.objective.total_cmp(&b.1.objective))
 }
 
 /// `Run b0..b7 on the edge and send 31 KiB from b7`.
@@ -48,11 +73,7 @@ pub(super) fn verdict(report: &Report) -> String {
         return format!("The baseline “{}” would be better ({}).", baseline.name, amount(report, other));
     }
     // A planner of chains may find the very cut; what cutting as such gains is still worth knowing.
-    let uncut = report.baselines.iter().filter_map(|it| Some((it, report.choices.get(it.choice?)?)));
-    let uncut = uncut
-        .filter(|(_, other)| other.is_baseline && other.breaks.is_empty())
-        .min_by(|a, b| a.1.objective.total_cmp(&b.1.objective));
-    let beside = uncut.map_or_else(String::new, |(it, other)| {
+    let beside = uncut(report).map_or_else(String::new, |(it, other)| {
         let (gain, cost) = (times(other.objective / choice.objective), amount(report, other));
         format!(", and {gain} better than without a cut, “{}” ({cost})", it.name)
     });

@@ -34,6 +34,7 @@ pub(crate) fn report(nodes: usize, boundaries: usize, bps: f64, rtt: f64) -> Rep
             uplink_bps: bps,
             downlink_bps: bps,
             rtt_s: rtt,
+            further: Vec::new(),
             objective: "latency".into(),
             limits: vec!["p95 ≤ 100 ms".into()],
         },

@@ -56,15 +56,18 @@ impl Rows {
 fn sides(svg: &mut Svg, rows: &Rows, edge_nodes: usize, count: usize) {
     let middle = match edge_nodes {
         0 => rows.line(0),
-        all if all == count => rows.line(rows.at.len() - 1),
+        all if all == count => rows.y(count),
         nodes => rows.y(nodes) - rows.row,
     };
     let (top, bottom) = (TOP - rows.row * 0.5, rows.y(count));
-    let parts = [("side edge", "on the edge", top, middle), ("side cloud", "in the cloud", middle, bottom)];
-    for (class, text, from, to) in parts {
+    let left = COLUMN - REACH - 44.0;
+    for (class, text, from, to, label) in [
+        ("side edge", "on the edge ↑", top, middle, if middle < bottom { middle - 8.0 } else { top + 30.0 }),
+        ("side cloud", "beyond the edge ↓", middle, bottom, middle + 18.0),
+    ] {
         if to - from > rows.row {
             svg.rect(class, Rect { x: COLUMN - 16.0, y: from, width: 32.0, height: to - from }, text);
-            svg.turned("side-label", (COLUMN - REACH - 66.0, (from + to) / 2.0), Anchor::Middle, -90.0, text);
+            svg.text("side-label", (left, label), Anchor::Start, text);
         }
     }
 }

@@ -13,6 +13,9 @@ const TOP: f64 = 14.0;
 const RIGHT: f64 = 16.0;
 const BOTTOM: f64 = 54.0;
 
+/// What a cell without a region says.
+pub(super) const NONE: &str = "no choice keeps the limits";
+
 /// Steps of the ramp that the style sheet has.
 pub(super) const RAMP: usize = 8;
 
@@ -62,7 +65,7 @@ pub(super) fn draw(report: &Report) -> String {
                 Some(region) => {
                     svg.rect(&format!("cell {}", classes[region]), place, &map.regions[region].name)
                 }
-                None => svg.rect("cell r-none", place, "no choice keeps the limits"),
+                None => svg.rect("cell r-none", place, NONE),
             }
             column += run;
         }
@@ -140,6 +143,8 @@ fn axes(svg: &mut Svg, report: &Report) {
     let map = &report.map;
     let x = scale(&map.bandwidths, (LEFT, WIDTH - RIGHT));
     let y = scale(&map.rtts, (HEIGHT - BOTTOM, TOP));
+    let (width, height) = (WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM);
+    svg.rect("frame", Rect { x: LEFT, y: TOP, width, height }, "");
     for tick in x.ticks(8) {
         svg.line("axis", (x.at(tick), HEIGHT - BOTTOM), (x.at(tick), HEIGHT - BOTTOM + 5.0));
         svg.text("tick", (x.at(tick), HEIGHT - BOTTOM + 19.0), Anchor::Middle, &print::rate(tick));
@@ -155,12 +160,16 @@ fn axes(svg: &mut Svg, report: &Report) {
 
 /// A region's name where it is widest; small ones have theirs in the legend only.
 fn labels(svg: &mut Svg, map: &Map, (x, y): (&[f64], &[f64])) {
-    for (index, region) in map.regions.iter().enumerate() {
-        let Some((row, column, run)) = widest(map, index) else { continue };
+    let regions = map.regions.iter().enumerate().map(|(index, region)| {
+        let kind: &[&str] = if region.is_baseline { &["(baseline)"] } else { &[] };
+        (Some(index), region.name.as_str(), kind)
+    });
+    for (cell, name, more) in regions.chain([(None, NONE, &[][..])]) {
+        let Some((row, column, run)) = widest(map, cell) else { continue };
         let room = x[column + run] - x[column];
         let at = ((x[column] + x[column + run]) / 2.0, (y[row] + y[row + 1]) / 2.0 + 4.0);
-        let name = print::elide(&region.name, 30);
-        let lines: Vec<&str> = if region.is_baseline { vec![&name, "(baseline)"] } else { vec![&name] };
+        let name = print::elide(name, 30);
+        let lines: Vec<&str> = [name.as_str()].into_iter().chain(more.iter().copied()).collect();
         let needed = lines.iter().map(|line| line.chars().count()).max().unwrap_or(0) as f64 * 7.2 + 8.0;
         if room >= needed {
             for (line, text) in lines.iter().enumerate() {
@@ -171,7 +180,7 @@ fn labels(svg: &mut Svg, map: &Map, (x, y): (&[f64], &[f64])) {
 }
 
 /// Row, first column and length of a run in the middle of the region's rows, among the longest.
-fn widest(map: &Map, region: usize) -> Option<(usize, usize, usize)> {
+fn widest(map: &Map, wanted: Option<usize>) -> Option<(usize, usize, usize)> {
     let wide = map.bandwidths.len();
     let mut runs = Vec::new();
     for row in 0..map.rtts.len() {
@@ -179,7 +188,7 @@ fn widest(map: &Map, region: usize) -> Option<(usize, usize, usize)> {
         while column < wide {
             let cell = map.cells[row * wide + column];
             let run = (column..wide).take_while(|at| map.cells[row * wide + at] == cell).count();
-            if cell == Some(region) {
+            if cell == wanted {
                 runs.push((row, column, run));
             }
             column += run;
@@ -194,7 +203,7 @@ fn marker(svg: &mut Svg, report: &Report) {
     let (asked, map) = (&report.asked, &report.map);
     let x = scale(&map.bandwidths, (LEFT, WIDTH - RIGHT)).within(asked.uplink_bps);
     let y = scale(&map.rtts, (HEIGHT - BOTTOM, TOP)).within(asked.rtt_s);
-    let text = format!("{}, {}", print::rate(asked.uplink_bps), print::seconds(asked.rtt_s));
+    let text = format!("{}, {}", print::rate(asked.uplink_bps), print::plain(&print::seconds(asked.rtt_s)));
     svg.line("cross", (x, TOP), (x, HEIGHT - BOTTOM));
     svg.line("cross", (LEFT, y), (WIDTH - RIGHT, y));
     svg.circle("here", (x, y), 7.0, &format!("the given conditions: {text}"));
