@@ -49,59 +49,60 @@ pub(super) fn problem(problem: &Problem) -> Checked {
             expected: 2,
         });
     }
-    count("tiers", problem.tiers.len(), problem.tiers.len().max(1))?;
-    count("links between tiers", problem.links.len(), problem.tiers.len() - 1)?;
+    count(|| "tiers".into(), problem.tiers.len(), problem.tiers.len().max(1))?;
+    count(|| "links between tiers".into(), problem.links.len(), problem.tiers.len() - 1)?;
     for it in &problem.tiers {
         tier(it, last)?;
     }
     for (index, link) in problem.links.iter().enumerate() {
-        let of = |what: &str| format!("link {index}: {what}");
+        let of = |what: &'static str| move || format!("link {index}: {what}");
         // A bandwidth of 0 is an infinite time per byte.
-        dist(&of("seconds per byte up"), link.up)?;
-        dist(&of("seconds per byte down"), link.down)?;
-        dist(&of("delay up"), link.up_delay)?;
-        dist(&of("delay down"), link.down_delay)?;
-        amount(&of("joules per byte"), link.joules_per_byte)?;
-        amount(&of("money per byte"), link.money_per_byte)?;
+        dist(of("seconds per byte up"), link.up)?;
+        dist(of("seconds per byte down"), link.down)?;
+        dist(of("delay up"), link.up_delay)?;
+        dist(of("delay down"), link.down_delay)?;
+        amount(of("joules per byte"), link.joules_per_byte)?;
+        amount(of("money per byte"), link.money_per_byte)?;
     }
     for (boundary, all) in problem.shipments.iter().enumerate() {
         for it in all {
             shipment(it, boundary, problem.tiers.len())?;
         }
     }
-    dist("result bytes", problem.result_bytes)?;
+    dist(|| "result bytes".into(), problem.result_bytes)?;
     exits(&problem.exits, last)
 }
 
 fn tier(tier: &Tier, last: usize) -> Checked {
-    let of = |what: &str| format!("tier `{}`: {what}", tier.name);
-    count(&of("boundaries of its times"), tier.times.last() + 1, last + 1)?;
-    count(&of("boundaries of its memory"), tier.resident.last() + 1, last + 1)?;
+    let of = |what: &'static str| move || format!("tier `{}`: {what}", tier.name);
+    count(of("boundaries of its times"), tier.times.last() + 1, last + 1)?;
+    count(of("boundaries of its memory"), tier.resident.last() + 1, last + 1)?;
     for ((from, to), time) in tier.times.iter() {
         if let Some(time) = time {
-            dist(&of(&format!("seconds of {from}..{to}")), *time)?;
+            dist(|| format!("tier `{}`: seconds of {from}..{to}", tier.name), *time)?;
         }
     }
     for ((from, to), bytes) in tier.resident.iter() {
-        amount(&of(&format!("bytes of {from}..{to}")), *bytes)?;
+        amount(|| format!("tier `{}`: bytes of {from}..{to}", tier.name), *bytes)?;
     }
     if let Some(memory) = tier.memory {
-        amount(&of("memory"), memory)?;
+        amount(of("memory"), memory)?;
     }
-    amount(&of("busy watts"), tier.busy_watts)?;
-    amount(&of("wait watts"), tier.wait_watts)?;
-    amount(&of("money per second"), tier.money_per_second)?;
-    dist(&of("queue"), tier.queue)
+    amount(of("busy watts"), tier.busy_watts)?;
+    amount(of("wait watts"), tier.wait_watts)?;
+    amount(of("money per second"), tier.money_per_second)?;
+    dist(of("queue"), tier.queue)
 }
 
 fn shipment(it: &Shipment, boundary: usize, tiers: usize) -> Checked {
-    let of = |what: &str| format!("b{boundary} as {}: {what}", it.codec);
-    dist(&of("bytes"), it.bytes)?;
-    share(&of("loss of agreement"), it.agreement_loss)?;
+    let of = |what: &'static str| move || format!("b{boundary} as {}: {what}", it.codec);
+    dist(of("bytes"), it.bytes)?;
+    share(of("loss of agreement"), it.agreement_loss)?;
     for (what, times) in [("encode", &it.encode), ("decode", &it.decode)] {
-        count(&of(&format!("tiers that {what}")), times.len(), tiers)?;
+        count(|| format!("b{boundary} as {}: tiers that {what}", it.codec), times.len(), tiers)?;
         for (tier, time) in times.iter().enumerate() {
-            dist(&of(&format!("seconds to {what} on tier {tier}")), *time)?;
+            let named = || format!("b{boundary} as {}: seconds to {what} on tier {tier}", it.codec);
+            dist(named, *time)?;
         }
     }
     Ok(())
@@ -116,25 +117,25 @@ fn exits(exits: &[Exit], last: usize) -> Checked {
             return Err(ProblemError::Place { what, wanted });
         }
         before = exit.boundary;
-        dist(&format!("{what}: seconds"), exit.head)?;
-        share(&format!("{what}: probability"), exit.probability)?;
-        share(&format!("{what}: loss of agreement"), exit.agreement_loss)?;
+        dist(|| format!("{what}: seconds"), exit.head)?;
+        share(|| format!("{what}: probability"), exit.probability)?;
+        share(|| format!("{what}: loss of agreement"), exit.agreement_loss)?;
     }
     Ok(())
 }
 
 pub(super) fn constraints(problem: &Problem, constraints: &Constraints) -> Checked {
     if let Some(deadline) = constraints.deadline {
-        amount("deadline", deadline.seconds)?;
-        bounded("quantile of the deadline", deadline.quantile, 0.5..1.0, "from 0.5 to below 1")?;
+        amount(|| "deadline".into(), deadline.seconds)?;
+        bounded(|| "quantile of the deadline".into(), deadline.quantile, 0.5..1.0, "from 0.5 to below 1")?;
     }
     if let Some(floor) = constraints.agreement {
-        share("agreement floor", floor)?;
+        share(|| "agreement floor".into(), floor)?;
     }
     let caps =
         [("energy", constraints.energy), ("egress bytes", constraints.bytes), ("money", constraints.money)];
     for (what, cap) in caps {
-        cap.map_or(Ok(()), |cap| amount(&format!("limit of {what}"), cap))?;
+        cap.map_or(Ok(()), |cap| amount(|| format!("limit of {what}"), cap))?;
     }
     let last = problem.last();
     if constraints.privacy_floor > last {
@@ -154,36 +155,38 @@ pub(super) fn constraints(problem: &Problem, constraints: &Constraints) -> Check
 pub(super) fn objective(objective: &Objective) -> Checked {
     let weights = objective.weights();
     let all = [weights.latency, weights.energy, weights.bytes, weights.money];
-    all.iter().try_for_each(|weight| amount("weight of the objective", *weight))?;
+    all.iter().try_for_each(|weight| amount(|| "weight of the objective".into(), *weight))?;
     let sum = all.iter().sum::<f64>();
-    if sum > 0.0 { Ok(()) } else { number("sum of the objective's weights", sum, "above 0") }
+    if sum > 0.0 { Ok(()) } else { number("sum of the objective's weights".into(), sum, "above 0") }
 }
 
-fn dist(what: &str, dist: Dist) -> Checked {
-    amount(what, dist.mean)?;
-    amount(&format!("spread of {what}"), dist.sd)
+/// Names are made where something is wrong: problems are checked each time that one is planned.
+fn dist(what: impl Fn() -> String, dist: Dist) -> Checked {
+    amount(&what, dist.mean)?;
+    amount(|| format!("spread of {}", what()), dist.sd)
 }
 
-fn amount(what: &str, value: f64) -> Checked {
-    if value.is_finite() && value >= 0.0 { Ok(()) } else { number(what, value, "finite and not negative") }
+fn amount(what: impl Fn() -> String, value: f64) -> Checked {
+    if value.is_finite() && value >= 0.0 { Ok(()) } else { number(what(), value, "finite and not negative") }
 }
 
-fn share(what: &str, value: f64) -> Checked {
-    if (0.0..=1.0).contains(&value) { Ok(()) } else { number(what, value, "from 0 to 1") }
+fn share(what: impl Fn() -> String, value: f64) -> Checked {
+    if (0.0..=1.0).contains(&value) { Ok(()) } else { number(what(), value, "from 0 to 1") }
 }
 
-fn bounded(what: &str, value: f64, bounds: std::ops::Range<f64>, wanted: &'static str) -> Checked {
-    if bounds.contains(&value) { Ok(()) } else { number(what, value, wanted) }
+fn bounded(
+    what: impl Fn() -> String,
+    value: f64,
+    bounds: std::ops::Range<f64>,
+    wanted: &'static str,
+) -> Checked {
+    if bounds.contains(&value) { Ok(()) } else { number(what(), value, wanted) }
 }
 
-fn number(what: &str, value: f64, wanted: &'static str) -> Checked {
-    Err(ProblemError::Number { what: what.to_owned(), value, wanted })
+fn number(what: String, value: f64, wanted: &'static str) -> Checked {
+    Err(ProblemError::Number { what, value, wanted })
 }
 
-fn count(what: &str, found: usize, expected: usize) -> Checked {
-    if found == expected {
-        Ok(())
-    } else {
-        Err(ProblemError::Count { what: what.to_owned(), found, expected })
-    }
+fn count(what: impl Fn() -> String, found: usize, expected: usize) -> Checked {
+    if found == expected { Ok(()) } else { Err(ProblemError::Count { what: what(), found, expected }) }
 }
