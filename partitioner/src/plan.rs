@@ -29,7 +29,7 @@ use kerf_graph::Bindings;
 use kerf_planner::tiers::{self, Constraints, Problem};
 use kerf_profile::{Codec, PowerSource, Predictor, Profile};
 use landscape::Link;
-use report::{Asked, Report, Subject};
+use report::{Asked, Map, Report, Subject};
 use std::path::Path;
 use weigh::Question;
 
@@ -112,7 +112,11 @@ fn explain(args: &PlanArgs) -> anyhow::Result<Report> {
         chosen: weighed.best,
         baselines: weigh::baselines(&compared, &weighed.plans, chain_choice),
         changes: landscape::changes(&against, &weighed, &link),
-        map: landscape::map(&against, &chain, &link),
+        map: if args.json || args.html.is_some() {
+            landscape::map(&against, &chain, &link)
+        } else {
+            Map::default()
+        },
         layers: devices.iter().map(|device| device.layers(&bundle.model)).collect(),
         graph: structure::graph(&bundle.model, &analysis),
         notes: notes(&devices, &choices, &args.wish),

@@ -191,8 +191,8 @@ pub(crate) struct Change {
     pub(crate) winner: String,
 }
 
-/// The best choice over bandwidth and round-trip time, all else as asked.
-#[derive(Clone, Debug, Serialize)]
+/// The best choice over bandwidth and round-trip time, all else as asked; empty where it is not shown.
+#[derive(Clone, Debug, Default, Serialize)]
 pub(crate) struct Map {
     /// Bits per second, ascending, evenly spaced in the logarithm.
     pub(crate) bandwidths: Vec<f64>,

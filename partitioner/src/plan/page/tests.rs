@@ -99,13 +99,7 @@ fn what_is_not_known_leaves_a_page() {
     report.devices.iter_mut().for_each(|device| device.error = None);
     report.graph.nodes.iter_mut().for_each(|node| node.bytes = None);
     (report.changes, report.layers) = (Vec::new(), Vec::new());
-    report.map = Map {
-        bandwidths: Vec::new(),
-        rtts: Vec::new(),
-        regions: Vec::new(),
-        cells: Vec::new(),
-        chain_agrees: Vec::new(),
-    };
+    report.map = Map::default();
     let page = check(&report);
     assert!(page.contains("No baseline keeps the limits"));
 }
