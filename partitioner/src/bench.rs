@@ -5,7 +5,7 @@
 
 use crate::cli::BenchArgs;
 use crate::engines;
-use crate::inputs::Generator;
+use crate::inputs::generator;
 use crate::piece::{Piece, run_all};
 use crate::print::{Align, Outcome, Paint, Table, bytes, chain, duration, elide, emit, emit_json, progress};
 use crate::source;
@@ -24,7 +24,7 @@ pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<Outcome> {
     let bundle = source::packed(&args.model)?;
     let model = &bundle.model;
     let engines = engines::present(args.threads as usize, args.library.as_deref())?.select(args.engine)?;
-    let inputs = Generator::new(model.model(), &args.bind)?.sample(0, 1)?;
+    let inputs = generator(model.model(), &args.bind)?.sample(0, 1)?;
     let bar = progress((engines.len() * model.last().saturating_sub(1)) as u64, &bundle.card.name);
     let mut results = Vec::new();
     for engine in &engines {

@@ -8,14 +8,15 @@ mod file;
 mod report;
 
 use crate::cli::{Preferred, ProfileArgs};
-use crate::inputs::{Generator, pictures};
-use crate::print::{Outcome, Paint, chain, duration, emit, emit_json, progress, warn};
+use crate::inputs::{generator, pictures};
+use crate::print::{Outcome, Paint, duration, emit, emit_json, progress, warn};
 use crate::source;
 use anyhow::{Context, bail};
 use file::Saved;
 use kerf_bundle::{BatchingKind, Bundle};
 use kerf_engine::Engine;
 use kerf_engines::{EngineChoice, EngineKind};
+use kerf_inputs::Generator;
 use kerf_profile::{Predictor, Profile};
 use kerf_profiler::{Options, Progress, Request, Subject};
 use report::Report;
@@ -36,8 +37,8 @@ const CHECKED_FROM: f64 = 1e-3;
 pub(crate) fn run(args: &ProfileArgs) -> anyhow::Result<Outcome> {
     let bundle = source::packed(&args.model)?;
     let opened = open(args)?;
-    let generator = Generator::new(bundle.model.model(), &args.bind)?;
-    let inputs = |batch: usize| generator.sample(0, batch).map_err(|error| chain(&error));
+    let generator = generator(bundle.model.model(), &args.bind)?;
+    let inputs = |batch: usize| generator.sample(0, batch).map_err(|error| error.to_string());
     let digest: String = bundle.digest.iter().map(|byte| format!("{byte:02x}")).collect();
     let subject = Subject {
         name: &bundle.card.name,

@@ -5,7 +5,7 @@ mod report;
 
 use crate::cli::VerifyArgs;
 use crate::engines::{self, Present};
-use crate::inputs::{Generator, Pixels, pictures};
+use crate::inputs::{generator, pictures};
 use crate::piece::{Piece, run_all};
 use crate::print::{Outcome, Paint, emit, emit_json, progress};
 use crate::source;
@@ -14,6 +14,7 @@ use judge::Verdict;
 use kerf_bundle::{Bundle, Metric};
 use kerf_engine::{CompileError, Engine};
 use kerf_graph::CutModel;
+use kerf_inputs::Pixels;
 use kerf_tensor::NamedTensor;
 use report::{EngineReport, Report, Row};
 use std::time::{Duration, Instant};
@@ -83,7 +84,7 @@ fn samples(
     bundle: &Bundle,
     reference: &Reference<'_>,
 ) -> anyhow::Result<(Vec<Vec<NamedTensor>>, &'static str)> {
-    let mut generator = Generator::new(bundle.model.model(), &args.bind)?;
+    let mut generator = generator(bundle.model.model(), &args.bind)?;
     let wanted = args.samples.map(|samples| samples as usize);
     if let Some(dir) = &args.inputs {
         let pictures = pictures(&generator, &bundle.card, dir, wanted.unwrap_or(PICTURES))?;

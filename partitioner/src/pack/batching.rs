@@ -4,7 +4,6 @@
 //! so each member changes the others' rounding; a `Reshape` to a constant may mix them, too.
 
 use crate::engines::Present;
-use crate::inputs::{Generator, batch_symbol};
 use crate::piece::{Piece, run_all};
 use crate::print::chain;
 use anyhow::{Context, bail};
@@ -12,6 +11,7 @@ use bytes::BytesMut;
 use kerf_bundle::{Batching, BatchingKind, Pack};
 use kerf_engine::Engine;
 use kerf_graph::{CutModel, Model};
+use kerf_inputs::{Generator, batch_symbol};
 use kerf_tensor::{Difference, Dim, NamedTensor, Tensor, compare};
 
 const MEMBERS: usize = 3;
