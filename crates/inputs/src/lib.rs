@@ -3,7 +3,7 @@
 //! Random bits are no input: an embedding index must be in its table, a mask is zeros and ones,
 //! and a quantised classifier answers the same class to all white noise. So floats with the
 //! shape of pictures become smooth random fields, other floats N(0, 1), and integers stay in a
-//! range that the graph tells ([`range`]). The same seed gives the same tensors everywhere.
+//! range that the graph tells. The same seed gives the same tensors everywhere.
 //!
 //! Whether pixels are normalised or 0 to 255 no graph tells. It matters: a detector made for
 //! levels amplifies rounding a hundredfold on inputs around 0, until no two engines agree, and
