@@ -25,7 +25,7 @@ use anyhow::{Context, bail};
 use args::WishArgs;
 use devices::Witness;
 use kerf_bundle::Bundle;
-use kerf_graph::Bindings;
+use kerf_graph::{Analysis, Bindings};
 use kerf_planner::tiers::{self, Constraints, Problem};
 use kerf_profile::{Codec, PowerSource, Predictor, Profile};
 use landscape::Link;
@@ -52,7 +52,7 @@ pub(crate) fn run(args: &PlanArgs) -> anyhow::Result<Outcome> {
 fn explain(args: &PlanArgs) -> anyhow::Result<Report> {
     let bundle = source::packed(&args.model)?;
     let devices = witnesses(args, &bundle)?;
-    let places = boundaries(&bundle, &devices[0].profile);
+    let (places, sized) = boundaries(&bundle, &devices[0].profile);
     let raw_bytes: Vec<Option<u64>> = places.iter().map(|place| place.bytes).collect();
     let problem = join::problem(&devices, &raw_bytes, &args.link, &args.wish)?;
     let constraints = constraints(&args.wish);
@@ -118,7 +118,7 @@ fn explain(args: &PlanArgs) -> anyhow::Result<Report> {
             Map::default()
         },
         layers: devices.iter().map(|device| device.layers(&bundle.model)).collect(),
-        graph: structure::graph(&bundle.model, &analysis),
+        graph: structure::graph(&bundle.model, &sized),
         notes: notes(&devices, &choices, &args.wish),
         boundaries: places,
         choices,
@@ -151,20 +151,23 @@ fn witness(role: String, path: &Path, bundle: &Bundle) -> anyhow::Result<Witness
     Ok(Witness { role, profile, times })
 }
 
-/// Boundaries with sizes as the edge measured them: a symbolic size is 1 in the model and something
-/// else in requests.
-fn boundaries(bundle: &Bundle, edge: &Profile) -> Vec<report::Place> {
+/// Boundaries with sizes as the edge measured them, and what is known of all values: a symbolic size
+/// is 1 in the model and something else in requests, so that only the measured sizes are right then.
+fn boundaries(bundle: &Bundle, edge: &Profile) -> (Vec<report::Place>, Analysis) {
     let model = &bundle.model;
-    let mut places = structure::places(model, &model.model().analyse(&Bindings::ones()));
+    let analysis = model.model().analyse(&Bindings::ones());
+    let places = structure::places(model, &analysis);
     let measured = |index: usize| join::size(edge, index, Codec::Raw).map(|size| size.bytes_mean as u64);
     let differs = |index: usize, bytes: Option<u64>| measured(index).is_some_and(|it| Some(it) != bytes);
-    if places.iter().enumerate().any(|(index, place)| differs(index, place.bytes)) {
-        places = structure::places(model, &model.model().analyse(&Bindings::default()));
-        for (index, place) in places.iter_mut().enumerate() {
-            place.bytes = measured(index).or(place.bytes);
-        }
+    if !places.iter().enumerate().any(|(index, place)| differs(index, place.bytes)) {
+        return (places, analysis);
     }
-    places
+    let analysis = model.model().analyse(&Bindings::default());
+    let mut places = structure::places(model, &analysis);
+    for (index, place) in places.iter_mut().enumerate() {
+        place.bytes = measured(index).or(place.bytes);
+    }
+    (places, analysis)
 }
 
 fn constraints(wish: &WishArgs) -> Constraints {

@@ -2,6 +2,7 @@
 
 use super::report::{Change, Map, Region};
 use super::weigh::{Question, Weighed, is_baseline, name, split};
+use super::words::SAME;
 use crate::print;
 use kerf_planner::tiers::{self, Dist, Parameter, Plan, Problem};
 
@@ -26,7 +27,11 @@ pub(super) fn map(question: &Question<'_>, chain: &Problem, link: &Link) -> Map 
     let last = question.problem.last();
     let mut map = Map { bandwidths, rtts, regions: Vec::new(), cells: Vec::new(), chain_agrees: Vec::new() };
     let best = |problem: &Problem| {
-        tiers::plan(problem, question.objective, question.constraints).ok().map(|plans| plans.best)
+        let plans = tiers::plan(problem, question.objective, question.constraints).ok()?;
+        let as_good = plans.best.score * SAME;
+        // A cut that gains next to nothing is no reason to cut.
+        let plain = plans.runners_up.into_iter().find(|plan| is_baseline(plan) && plan.score <= as_good);
+        Some(plain.filter(|_| !is_baseline(&plans.best)).unwrap_or(plans.best))
     };
     let (mut here, mut there) = (question.problem.clone(), chain.clone());
     for rtt in &map.rtts {

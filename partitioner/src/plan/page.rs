@@ -182,7 +182,7 @@ fn regions(report: &Report) -> String {
     format!(
         "<section>\n<h2>2 · The best choice by bandwidth and round-trip time</h2>\n\
          <p>Coloured: cutting the model wins, which it does in {:.0}% of this map. Grey and patterned: a baseline \
-         does, and nothing is gained by cutting.{chain}</p>\n{}<figure>{}</figure>\n\
+         is as good within 2%, or better.{chain}</p>\n{}<figure>{}</figure>\n\
          <details><summary>All numbers</summary>\n{}</details>\n</section>\n",
         ours * 100.0,
         legend(entries.chain(nowhere)),

@@ -3,6 +3,9 @@
 use super::report::{Baseline, Choice, Report};
 use crate::print;
 
+/// Choices that differ by less are equally good: predictions are not better than that.
+pub(super) const SAME: f64 = 1.02;
+
 /// What to do, how long it takes, and what that gains.
 pub(super) fn headline(report: &Report) -> String {
     let choice = report.chosen();
@@ -22,14 +25,14 @@ fn gist(report: &Report) -> String {
         (None, _) => "No baseline keeps the limits.".into(),
         _ if choice.is_baseline && report.baseline_is_chosen() => "Cutting gains nothing here.".into(),
         (Some((_, best)), _) if best.objective < choice.objective => "A baseline would be better.".into(),
-        (Some((_, best)), _) if best.objective / choice.objective >= 1.005 => {
+        (Some((_, best)), _) if best.objective / choice.objective >= SAME => {
             format!("{} better than the best baseline.", times(best.objective / choice.objective))
         }
-        (Some(_), Some((_, uncut))) => {
+        (Some(_), Some((_, uncut))) if uncut.objective / choice.objective >= SAME => {
             let gain = times(uncut.objective / choice.objective);
             format!("{gain} better than not cutting; a per-layer chain planner finds the same cut.")
         }
-        (Some(_), None) => "No gain over the best baseline.".into(),
+        _ => "Not cutting is as good.".into(),
     }
 }
 
@@ -65,7 +68,7 @@ pub(super) fn verdict(report: &Report) -> String {
     if choice.is_baseline && report.baseline_is_chosen() {
         return format!("Cutting gains nothing here: this is the baseline “{}”.", baseline.name);
     }
-    if gain >= 1.005 {
+    if gain >= SAME {
         let (gain, cost) = (times(gain), amount(report, other));
         return format!("{gain} better than the best baseline, “{}” ({cost}).", baseline.name);
     }

@@ -165,9 +165,9 @@ fn labels(svg: &mut Svg, map: &Map, (x, y): (&[f64], &[f64])) {
         (Some(index), region.name.as_str(), kind)
     });
     for (cell, name, more) in regions.chain([(None, NONE, &[][..])]) {
-        let Some((row, column, run)) = widest(map, cell) else { continue };
-        let room = x[column + run] - x[column];
-        let at = ((x[column] + x[column + run]) / 2.0, (y[row] + y[row + 1]) / 2.0 + 4.0);
+        let Some((row, column, cells)) = roomiest(map, cell) else { continue };
+        let room = cells as f64 * (x[1] - x[0]);
+        let at = ((x[column] + x[column + 1]) / 2.0, (y[row] + y[row + 1]) / 2.0 + 4.0);
         let name = print::elide(name, 30);
         let lines: Vec<&str> = [name.as_str()].into_iter().chain(more.iter().copied()).collect();
         let needed = lines.iter().map(|line| line.chars().count()).max().unwrap_or(0) as f64 * 7.2 + 8.0;
@@ -179,24 +179,26 @@ fn labels(svg: &mut Svg, map: &Map, (x, y): (&[f64], &[f64])) {
     }
 }
 
-/// Row, first column and length of a run in the middle of the region's rows, among the longest.
-fn widest(map: &Map, wanted: Option<usize>) -> Option<(usize, usize, usize)> {
-    let wide = map.bandwidths.len();
-    let mut runs = Vec::new();
-    for row in 0..map.rtts.len() {
-        let mut column = 0;
-        while column < wide {
-            let cell = map.cells[row * wide + column];
-            let run = (column..wide).take_while(|at| map.cells[row * wide + at] == cell).count();
-            if cell == wanted {
-                runs.push((row, column, run));
-            }
-            column += run;
-        }
-    }
-    let longest = runs.iter().map(|(_, _, run)| *run).max()?;
-    let long: Vec<_> = runs.into_iter().filter(|(_, _, run)| *run * 5 >= longest * 4).collect();
-    long.get(long.len() / 2).copied()
+/// The cell that is furthest inside a region, by row and column, and how many cells are free about it
+/// in its row. A text is several times as wide as high, and so are the steps that count.
+fn roomiest(map: &Map, wanted: Option<usize>) -> Option<(usize, usize, usize)> {
+    let (wide, high) = (map.bandwidths.len(), map.rtts.len());
+    let is_it = |row: usize, column: usize| map.cells[row * wide + column] == wanted;
+    let inside = |row: usize, column: usize| {
+        let left = (0..column).rev().take_while(|at| is_it(row, *at)).count();
+        let right = (column + 1..wide).take_while(|at| is_it(row, *at)).count();
+        let down = (0..row).rev().take_while(|at| is_it(*at, column)).count();
+        let up = (row + 1..high).take_while(|at| is_it(*at, column)).count();
+        (left.min(right), down.min(up))
+    };
+    let places = (0..high).flat_map(|row| (0..wide).map(move |column| (row, column)));
+    let places = places.filter(|(row, column)| is_it(*row, *column)).map(|(row, column)| {
+        let (across, along) = inside(row, column);
+        ((across.min(along * 4), across + along), row, column, across * 2 + 1)
+    });
+    // Of equals the first, whatever the order of floats.
+    let best = places.reduce(|best, next| if next.0 > best.0 { next } else { best })?;
+    Some((best.1, best.2, best.3))
 }
 
 fn marker(svg: &mut Svg, report: &Report) {
