@@ -1,0 +1,77 @@
+//! Which places to cut, before any device was measured?
+//!
+//! With work counted in MACs, a set of nodes for the edge costs its MACs and what a byte is worth
+//! times the bytes that leave it. What a byte is worth nobody knows yet, so the minimum cuts for
+//! *every* price are found, over all sets that can run first and not only over prefixes of the
+//! order in the file. The nodes are then put into an order in which the best nested family of these
+//! is made of prefixes, where boundaries are looked for.
+
+use anyhow::Context;
+use kerf_graph::{Boundary, Model, Network};
+use kerf_planner::FixedBitSet;
+use kerf_planner::cut::{Dag, Node, Tensor, Tie};
+use kerf_planner::family::{Aim, Nesting, Proposals, Range, Regret, nest, order, regret, sweep};
+
+/// A byte back costs what a byte up does: nobody knows the link yet.
+const DOWN: f64 = 1.0;
+
+/// A model in an order that suits its minimum cuts.
+pub(crate) struct Proposed {
+    pub(crate) model: Model,
+    dag: Dag,
+    proposals: Proposals,
+}
+
+/// Finds the cuts, and an order that has the best `boundaries` of them as prefixes, the inputs and
+/// the outputs among them.
+pub(crate) fn propose(model: &Model, boundaries: usize) -> anyhow::Result<Proposed> {
+    let (dag, proposals) = cuts(model)?;
+    let nesting = Nesting { max: boundaries, aim: Aim::Worst };
+    let family = nest(&dag, &proposals, nesting).context("cannot nest the model's cuts")?;
+    let present: Vec<usize> = (0..model.nodes().len()).collect();
+    let model = model.reordered(&order(&family.chain, &present))?;
+    let (dag, proposals) = cuts(&model)?;
+    Ok(Proposed { model, dag, proposals })
+}
+
+impl Proposed {
+    /// Minimum cuts over all prices.
+    pub(crate) fn cuts(&self) -> usize {
+        self.proposals.all.len()
+    }
+
+    /// How much dearer than the cheapest cut the best of `boundaries` is.
+    pub(crate) fn regret(&self, boundaries: &[Boundary]) -> Regret {
+        let nodes = self.model.nodes().len();
+        let prefix = |boundary: &Boundary| {
+            let mut set = FixedBitSet::with_capacity(nodes);
+            set.insert_range(..boundary.nodes);
+            self.dag.measure(&set)
+        };
+        regret(&self.proposals, &boundaries.iter().filter_map(prefix).collect::<Vec<_>>())
+    }
+}
+
+fn cuts(model: &Model) -> anyhow::Result<(Dag, Proposals)> {
+    let dag = dag(&model.network())?;
+    // An activation without MACs stays with the convolution before it, which engines fuse.
+    let range = Range { tie: Tie::Largest, ..Range::whole(&dag, DOWN) };
+    let proposals = sweep(&dag, range).context("cannot cut the model")?;
+    Ok((dag, proposals))
+}
+
+fn dag(network: &Network) -> anyhow::Result<Dag> {
+    let has_macs = network.macs.iter().any(|macs| *macs > 0);
+    let work = |macs: &u64| if has_macs { *macs as f64 } else { 1.0 };
+    let nodes = network.macs.iter().map(|macs| Node { edge: work(macs), ..Node::default() });
+    // A value of unknown size is better not sent.
+    let largest = network.values.iter().filter_map(|value| value.bytes).max().unwrap_or(1);
+    let tensors = network.values.iter().map(|value| Tensor {
+        producer: value.producer,
+        consumers: value.consumers.clone(),
+        bytes: value.bytes.unwrap_or(largest) as f64,
+        is_output: value.is_output,
+        must_stay: !value.may_cross,
+    });
+    Dag::new(nodes.collect(), tensors.collect()).context("the model's graph cannot be cut")
+}
