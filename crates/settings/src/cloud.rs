@@ -18,6 +18,8 @@ pub struct CloudSettings {
     pub admin_remote: bool,
     /// Folder of packed models.
     pub repository: PathBuf,
+    /// Folder of profiles: this node's own, and those of the edge nodes that it met.
+    pub profiles: Option<PathBuf>,
     /// Certificates for the mesh.
     pub identity: IdentityFiles,
     /// Engine for tails.
@@ -50,6 +52,7 @@ impl CloudSettings {
     #[must_use]
     pub fn resolve(mut self, folder: &Path) -> Self {
         resolve(&mut self.repository, folder);
+        self.profiles.iter_mut().for_each(|profiles| resolve(profiles, folder));
         self.identity.resolve(folder);
         self.engine.resolve(folder);
         self

@@ -20,6 +20,8 @@ pub struct EdgeSettings {
     pub admin_remote: bool,
     /// Folder of packed models.
     pub repository: PathBuf,
+    /// Folder of profiles: this node's own, and those of the cloud nodes that it met.
+    pub profiles: Option<PathBuf>,
     /// Certificates for the mesh.
     pub identity: IdentityFiles,
     /// Cloud nodes, in order of preference; empty where every model stays on the edge.
@@ -67,6 +69,8 @@ pub enum Split {
     Cloud,
     /// Up to this boundary here, the rest in the cloud.
     Boundary(u16),
+    /// Where the plan for the profiles and the expected link says.
+    Auto,
 }
 
 /// What is left when no cloud node answers.
@@ -95,9 +99,11 @@ pub struct EdgeLimits {
     pub body: u64,
 }
 
-/// When a connection to a cloud node counts as lost.
+/// The link to the cloud: what is expected of it, and when a connection counts as lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LinkSettings {
+    /// What plans count on; there where some model's split is [`Split::Auto`].
+    pub expected: Option<ExpectedLink>,
     /// Silence, while an answer is awaited, after which the request goes elsewhere.
     pub stall: Duration,
     /// Silence after which a connection is closed.
@@ -106,11 +112,23 @@ pub struct LinkSettings {
     pub keep_alive: Duration,
 }
 
+/// What a link is expected to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ExpectedLink {
+    /// Bits per second to the cloud.
+    pub bandwidth: u64,
+    /// Bits per second back.
+    pub downlink: u64,
+    /// Time there and back for a small packet.
+    pub rtt: Duration,
+}
+
 impl EdgeSettings {
     /// Makes relative paths start from `folder`, the one that the YAML file lies in.
     #[must_use]
     pub fn resolve(mut self, folder: &Path) -> Self {
         resolve(&mut self.repository, folder);
+        self.profiles.iter_mut().for_each(|profiles| resolve(profiles, folder));
         self.identity.resolve(folder);
         self.engine.resolve(folder);
         self
@@ -123,6 +141,7 @@ impl std::fmt::Display for Split {
             Self::Edge => f.write_str("edge"),
             Self::Cloud => f.write_str("cloud"),
             Self::Boundary(boundary) => write!(f, "b{boundary}"),
+            Self::Auto => f.write_str("auto"),
         }
     }
 }

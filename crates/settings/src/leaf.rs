@@ -43,6 +43,9 @@ pub(crate) struct Span(pub(crate) Duration);
 /// A number of bytes.
 pub(crate) struct Size(pub(crate) u64);
 
+/// A number of bits per second.
+pub(crate) struct Rate(pub(crate) u64);
+
 /// Text that is not empty.
 pub(crate) struct Words(pub(crate) String);
 
@@ -160,6 +163,23 @@ impl Leaf for Size {
     }
 }
 
+impl Leaf for Rate {
+    const EXPECTED: &'static str = "a rate such as 8Mbps";
+    const QUANTITY: bool = true;
+
+    fn read(text: &str) -> Result<Self, String> {
+        match units::bit_rate(text) {
+            Ok(0) => Err(format!("`{}` carries nothing, allowed is 1bps and more", shorten(text))),
+            Ok(bits) => Ok(Self(bits)),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    fn schema() -> Schema {
+        json_schema!({ "type": "string", "pattern": units::pattern(Kind::BitRate), "examples": ["800kbps", "8Mbps"] })
+    }
+}
+
 impl Leaf for Words {
     const EXPECTED: &'static str = "text";
 
@@ -173,18 +193,13 @@ impl Leaf for Words {
 }
 
 impl Leaf for Split {
-    const EXPECTED: &'static str = "edge, cloud or a boundary such as b7";
+    const EXPECTED: &'static str = "auto, edge, cloud or a boundary such as b7";
 
     fn read(text: &str) -> Result<Self, String> {
         match text {
             "edge" => return Ok(Self::Edge),
             "cloud" => return Ok(Self::Cloud),
-            "auto" => {
-                return Err(
-                    "`auto` comes in a later version; until then: edge, cloud or a boundary such as b7"
-                        .into(),
-                );
-            }
+            "auto" => return Ok(Self::Auto),
             _ => {}
         }
         let digits = text.strip_prefix('b').filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()));
@@ -194,7 +209,7 @@ impl Leaf for Split {
                 Err(format!("`{}` is out of range, boundaries are b0 to b{LAST_BOUNDARY}", shorten(text)))
             }
             _ => Err(format!(
-                "`{}` is not a split; allowed: edge, cloud or a boundary such as b7",
+                "`{}` is not a split; allowed: auto, edge, cloud or a boundary such as b7",
                 shorten(text)
             )),
         }
@@ -203,8 +218,8 @@ impl Leaf for Split {
     fn schema() -> Schema {
         json_schema!({
             "type": "string",
-            "pattern": "^(edge|cloud|b([0-9]|[12][0-9]|3[01]))$",
-            "examples": ["edge", "cloud", "b7"],
+            "pattern": "^(auto|edge|cloud|b([0-9]|[12][0-9]|3[01]))$",
+            "examples": ["auto", "edge", "cloud", "b7"],
         })
     }
 }
@@ -233,7 +248,7 @@ macro_rules! leaves {
         }
     )* };
 }
-leaves!(Name, Listen, Dial, FilePath, Span, Size, Words, Split);
+leaves!(Name, Listen, Dial, FilePath, Span, Size, Rate, Words, Split);
 
 struct LeafVisitor<T>(PhantomData<T>);
 

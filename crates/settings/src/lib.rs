@@ -23,7 +23,9 @@ pub mod units;
 mod validate;
 
 pub use cloud::{CloudLimits, CloudSettings};
-pub use edge::{CloudAddress, EdgeLimits, EdgeSettings, Fallback, LinkSettings, ModelSettings, Split};
+pub use edge::{
+    CloudAddress, EdgeLimits, EdgeSettings, ExpectedLink, Fallback, LinkSettings, ModelSettings, Split,
+};
 pub use error::{Place, Problem, SettingsError};
 pub use parts::{EngineKind, EngineSettings, IdentityFiles, LogFormat, LogSettings};
 pub use validate::{cloud_schema, edge_schema};

@@ -4,7 +4,7 @@
 //! a file is being written.
 
 use crate::edge::{Fallback, Split};
-use crate::leaf::{Dial, FilePath, Listen, Name, Size, Span, Words};
+use crate::leaf::{Dial, FilePath, Listen, Name, Rate, Size, Span, Words};
 use crate::parts::{EngineKind, LogFormat};
 use crate::said::Said;
 use schemars::JsonSchema;
@@ -50,6 +50,8 @@ pub(crate) struct RawEdge {
     pub(crate) admin_remote: Said<bool>,
     /// Folder of packed models, as `partitioner pack --into` writes it.
     pub(crate) repository: Said<FilePath>,
+    /// Folder of profiles: this node's own, as `--profile` writes them, and those of nodes that it met.
+    pub(crate) profiles: Said<FilePath>,
     /// Certificates for the mesh, as `partitioner certs` writes them.
     pub(crate) identity: Said<RawIdentity>,
     /// Cloud nodes, in order of preference.
@@ -62,7 +64,7 @@ pub(crate) struct RawEdge {
     pub(crate) models: Said<Vec<Said<RawModel>>>,
     /// What the node takes on at once.
     pub(crate) limits: Said<RawEdgeLimits>,
-    /// When a connection to a cloud node counts as lost.
+    /// The link to the cloud nodes.
     pub(crate) link: Said<RawLink>,
     /// Logging.
     pub(crate) log: Said<RawLog>,
@@ -86,6 +88,8 @@ pub(crate) struct RawCloud {
     pub(crate) admin_remote: Said<bool>,
     /// Folder of packed models, as `partitioner pack --into` writes it.
     pub(crate) repository: Said<FilePath>,
+    /// Folder of profiles: this node's own, as `--profile` writes them, and those of nodes that it met.
+    pub(crate) profiles: Said<FilePath>,
     /// Certificates for the mesh, as `partitioner certs` writes them.
     pub(crate) identity: Said<RawIdentity>,
     /// Engine for tails.
@@ -148,7 +152,8 @@ pub(crate) struct RawEngine {
 pub(crate) struct RawModel {
     /// Name in the repository and in requests.
     pub(crate) name: Said<Name>,
-    /// Where the model is cut: `edge` runs all of it here, `cloud` nothing, `b7` up to boundary 7.
+    /// Where the model is cut: `auto` by the plan for `profiles` and `link`, `edge` runs all of it here,
+    /// `cloud` nothing, `b7` up to boundary 7.
     pub(crate) split: Said<Split>,
     /// What is left when no cloud node answers.
     #[schemars(extend("default" = "required"))]
@@ -196,11 +201,17 @@ pub(crate) struct RawCloudLimits {
     pub(crate) payload: Said<Size>,
 }
 
-/// When a connection to a cloud node counts as lost.
+/// The link to the cloud: what `split: auto` may count on, and when a connection counts as lost.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[schemars(rename = "Link")]
 pub(crate) struct RawLink {
+    /// Rate to the cloud.
+    pub(crate) bandwidth: Said<Rate>,
+    /// Rate from the cloud; that to it where nothing is said.
+    pub(crate) downlink: Said<Rate>,
+    /// Time there and back for a small packet.
+    pub(crate) rtt: Said<Span>,
     /// Silence, while an answer is awaited, after which the request goes elsewhere.
     #[schemars(extend("default" = default::STALL))]
     pub(crate) stall: Said<Span>,

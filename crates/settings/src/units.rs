@@ -119,6 +119,7 @@ pub(crate) fn pattern(kind: Kind) -> String {
     let quantity = match kind {
         Kind::Duration => DURATION,
         Kind::Bytes => BYTES,
+        Kind::BitRate => BIT_RATE,
     };
     let units: Vec<_> = quantity.units.iter().map(|(name, _)| *name).collect();
     format!(r"^[0-9]+(\.[0-9]+)? ?({})$", units.join("|"))
@@ -129,6 +130,7 @@ pub(crate) fn pattern(kind: Kind) -> String {
 pub(crate) enum Kind {
     Duration,
     Bytes,
+    BitRate,
 }
 
 impl Quantity {

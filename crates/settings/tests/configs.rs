@@ -12,7 +12,7 @@ fn edge_example() {
         EdgeSettings::parse(&read("edge.yaml"), "edge.yaml").unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(settings.listen.to_string(), "127.0.0.1:8000");
     assert_eq!(settings.models[0].name, "camera");
-    assert_eq!(settings.models[0].split, Split::Boundary(1));
+    assert_eq!(settings.models[0].split, Split::Auto);
     assert_eq!(settings.models[0].fallback, Fallback::Required);
     assert_eq!(settings.cloud[0].address, "127.0.0.1:4433");
     let resolved = settings.resolve(Path::new("/etc/kerf"));
@@ -43,7 +43,7 @@ fn commented_keys_show_the_defaults() {
                 let key = inner.trim_start().split(':').next().unwrap_or_default();
                 let is_key = !key.is_empty() && key.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
                 let indent = line.len() - line.trim_start().len();
-                let choice = matches!(key, "edge" | "required");
+                let choice = matches!(key, "auto" | "edge" | "required");
                 if line.trim_start().starts_with("# ") && is_key && !choice {
                     format!("{}{inner}\n", " ".repeat(indent))
                 } else {

@@ -36,7 +36,7 @@ limits:
   memory: 64Mb
   queue: many
   body: -1
-link: {stall: 1s, keep_alive: 2s}
+link: {bandwidth: 0bps, rtt: 40, stall: 1s, keep_alive: 2s}
 log:
   format: xml
   colour: true
@@ -54,18 +54,21 @@ edge.yaml:10:14: cloud[0].address: `cloud-1` is not host:port, such as cloud.exa
 edge.yaml:11:11: cloud[1].node: `cloud-1` is already named at line 9
 edge.yaml:14:9: engine.kind: unknown value `orrt`, did you mean `ort`?; allowed: auto, tract, ort
 edge.yaml:15:12: engine.threads: 5000 is out of range, allowed is 0 to 1024
-edge.yaml:18:12: models[0].split: `auto` comes in a later version; until then: edge, cloud or a boundary such as b7
+edge.yaml:18:12: models[0].split: `auto` needs `link.bandwidth` and `link.rtt`, such as 8Mbps and 40ms, to plan for
+edge.yaml:18:12: models[0].split: `auto` needs `profiles`, the folder that `edge-node --profile` fills
 edge.yaml:19:15: models[0].fallback: unknown value `best_effort`, did you mean `best-effort`?; allowed: required, best-effort, none
 edge.yaml:20:15: models[0].deadline: 40 has no unit; write for example 40ms (units: ns, us, ms, s, min, h)
 edge.yaml:21:5: models[1]: missing key `name`
 edge.yaml:21:12: models[1].split: `b32` is out of range, boundaries are b0 to b31
 edge.yaml:22:11: models[2].name: expected a name, got the number 7; put it in quotes
-edge.yaml:23:12: models[2].split: `x` is not a split; allowed: edge, cloud or a boundary such as b7
+edge.yaml:23:12: models[2].split: `x` is not a split; allowed: auto, edge, cloud or a boundary such as b7
 edge.yaml:24:5: models[3]: expected a mapping of keys to values, got the text `text`
 edge.yaml:26:11: limits.memory: unknown unit `Mb`, did you mean `MB`?; units are B, kB, KiB, MB, MiB, GB, GiB, TB, TiB
 edge.yaml:27:10: limits.queue: expected a whole number, got the text `many`
 edge.yaml:28:9: limits.body: expected a size such as 64MiB, got the number -1
 edge.yaml:29:7: link: `keep_alive` (2s) must be shorter than `stall`, or a slow answer looks like a lost link (1s)
+edge.yaml:29:19: link.bandwidth: `0bps` carries nothing, allowed is 1bps and more
+edge.yaml:29:30: link.rtt: 40 has no unit; write for example 40ms (units: ns, us, ms, s, min, h)
 edge.yaml:31:11: log.format: unknown value `xml`; allowed: text, json
 edge.yaml:32:3: log: unknown key `colour`, allowed: filter, format";
     let actual = error.to_string();

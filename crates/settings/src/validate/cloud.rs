@@ -3,6 +3,7 @@
 use super::{Names, engine, identity, listeners, log, parse, size, span};
 use crate::cloud::{CloudLimits, CloudSettings};
 use crate::error::{Problems, SettingsError};
+use crate::leaf::FilePath;
 use crate::raw::{self, RawCloud, RawCloudLimits, default};
 use crate::said::{Origin, Said};
 
@@ -43,6 +44,7 @@ fn mean(raw: RawCloud, root: &Origin, problems: &Problems) -> Option<CloudSettin
         admin,
         admin_remote,
         repository: repository?.0,
+        profiles: raw.profiles.optional().map(|FilePath(path)| path),
         identity: identity?,
         engine,
         models,

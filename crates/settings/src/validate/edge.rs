@@ -1,8 +1,11 @@
 //! An edge node's settings.
 
 use super::{Names, elements, engine, identity, listeners, log, parse, size, span};
-use crate::edge::{CloudAddress, EdgeLimits, EdgeSettings, Fallback, LinkSettings, ModelSettings, Split};
+use crate::edge::{
+    CloudAddress, EdgeLimits, EdgeSettings, ExpectedLink, Fallback, LinkSettings, ModelSettings, Split,
+};
 use crate::error::{Problems, SettingsError};
+use crate::leaf::{FilePath, Rate, Span};
 use crate::raw::{self, RawCloudAddress, RawEdge, RawEdgeLimits, RawLink, RawModel, default};
 use crate::said::{Origin, Said};
 
@@ -33,16 +36,19 @@ fn mean(raw: RawEdge, root: &Origin, problems: &Problems) -> Option<EdgeSettings
         None => raw.cloud.origin().is_none(),
     };
     let cloud = cloud(raw.cloud, problems);
-    let models = models(raw.models, root, no_cloud, problems);
+    let profiles = raw.profiles.optional().map(|FilePath(path)| path);
+    let link = link(raw.link, root, problems);
+    let lacks = Lacks { cloud: no_cloud, profiles: profiles.is_none(), link: link.expected.is_none() };
+    let models = models(raw.models, root, &lacks, problems);
     let engine = engine(raw.engine, problems);
     let limits = limits(raw.limits, problems);
-    let link = link(raw.link, root, problems);
     Some(EdgeSettings {
         node: node?.0,
         listen,
         admin,
         admin_remote,
         repository: repository?.0,
+        profiles,
         identity: identity?,
         cloud,
         engine,
@@ -65,10 +71,41 @@ fn cloud(said: Said<Vec<Said<RawCloudAddress>>>, problems: &Problems) -> Vec<Clo
         .collect()
 }
 
+/// What a split may need and the file does not say.
+struct Lacks {
+    cloud: bool,
+    profiles: bool,
+    link: bool,
+}
+
+impl Lacks {
+    /// What is missing for `split`, in words.
+    fn of(&self, split: Split) -> Vec<&'static str> {
+        let is_auto = split == Split::Auto;
+        [
+            (
+                self.cloud && split != Split::Edge,
+                "the model needs a cloud node, but `cloud` lists none; list one, or use `edge`",
+            ),
+            (
+                self.profiles && is_auto,
+                "`auto` needs `profiles`, the folder that `edge-node --profile` fills",
+            ),
+            (
+                self.link && is_auto,
+                "`auto` needs `link.bandwidth` and `link.rtt`, such as 8Mbps and 40ms, to plan for",
+            ),
+        ]
+        .into_iter()
+        .filter_map(|(lacks, message)| lacks.then_some(message))
+        .collect()
+    }
+}
+
 fn models(
     said: Said<Vec<Said<RawModel>>>,
     root: &Origin,
-    no_cloud: bool,
+    lacks: &Lacks,
     problems: &Problems,
 ) -> Option<Vec<ModelSettings>> {
     let list = said.required("models", root, problems)?;
@@ -79,13 +116,8 @@ fn models(
             let name = names.take(raw.name, "name", &origin, problems);
             let split_origin = raw.split.origin().cloned();
             let split = raw.split.required("split", &origin, problems);
-            if let (Some(Split::Cloud | Split::Boundary(_)), Some(origin), true) =
-                (split, split_origin, no_cloud)
-            {
-                origin.problem(
-                    problems,
-                    "the model needs a cloud node, but `cloud` lists none; list one, or use `edge`",
-                );
+            if let (Some(split), Some(origin)) = (split, split_origin) {
+                lacks.of(split).into_iter().for_each(|message| origin.problem(problems, message));
             }
             Some(ModelSettings {
                 name: name?,
@@ -111,7 +143,14 @@ fn limits(said: Said<RawEdgeLimits>, problems: &Problems) -> EdgeLimits {
 fn link(said: Said<RawLink>, root: &Origin, problems: &Problems) -> LinkSettings {
     let origin = said.origin().unwrap_or(root).clone();
     let raw = said.or_default();
+    let (bandwidth, downlink) = (raw.bandwidth.optional(), raw.downlink.optional());
+    let expected = bandwidth.zip(raw.rtt.optional()).map(|(Rate(bandwidth), Span(rtt))| ExpectedLink {
+        bandwidth,
+        downlink: downlink.map_or(bandwidth, |Rate(downlink)| downlink),
+        rtt,
+    });
     let link = LinkSettings {
+        expected,
         stall: span(raw.stall, default::STALL),
         idle_timeout: span(raw.idle_timeout, default::IDLE_TIMEOUT),
         keep_alive: span(raw.keep_alive, default::KEEP_ALIVE),
