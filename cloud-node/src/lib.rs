@@ -7,13 +7,14 @@
 #![allow(clippy::disallowed_methods, reason = "a node owns the clock")]
 
 mod metrics;
+mod profiles;
 mod service;
 mod status;
 
 use kerf_engine::SegmentStore;
 use kerf_identity::Role;
 use kerf_repository::Repository;
-use kerf_serving::{Admission, Compute, Models, open_engines, open_identity};
+use kerf_serving::{Admission, Compute, Models, ProfileFolder, open_engines, open_identity};
 use kerf_settings::CloudSettings;
 use kerf_transport::{Config, Server};
 use prometheus_client::registry::Registry;
@@ -67,6 +68,7 @@ impl CloudNode {
             admission: Admission::new(settings.limits.concurrency + settings.limits.queue),
             compute: Compute::new(settings.limits.concurrency),
             metrics: metrics::Metrics::register(&mut registry),
+            profiles: settings.profiles.as_deref().map(ProfileFolder::new),
         });
         let page = status::Page::new(Arc::clone(&service), Arc::clone(&store), Instant::now());
         let admin = kerf_telemetry::Admin::bind(

@@ -2,10 +2,11 @@
 //! read, run the tail, answer with how long each stage took.
 
 use crate::metrics::Metrics;
+use crate::profiles;
 use kerf_identity::PeerIdentity;
-use kerf_serving::{Admission, Compute, ComputeError, Models, Permit, Served};
+use kerf_serving::{Admission, Compute, ComputeError, Models, Permit, ProfileFolder, Served};
 use kerf_transport::Handler;
-use kerf_wire::{Answer, Arrival, Load, Reason, Refusal, Request, RequestHeader, Response, Timings};
+use kerf_wire::{Answer, Arrival, Ask, Load, Reason, Refusal, Request, RequestHeader, Response, Timings};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,6 +21,7 @@ pub(crate) struct Service {
     pub(crate) admission: Admission,
     pub(crate) compute: Compute,
     pub(crate) metrics: Metrics,
+    pub(crate) profiles: Option<ProfileFolder>,
 }
 
 /// The service, as many connections share it.
@@ -38,6 +40,9 @@ impl Handler for Shared {
         if served.digest != header.digest {
             let message = format!("this node has another version of model '{}'", header.model);
             return refuse(Reason::DigestMismatch { have: served.digest }, message);
+        }
+        if header.ask == Ask::Profiles && header.payload() > kerf_profile::MAX_BYTES as u64 {
+            return refuse(Reason::BadRequest, "the profile is too large".to_owned());
         }
         if usize::from(header.boundary) >= served.last() {
             let message =
@@ -58,7 +63,11 @@ impl Handler for Shared {
         arrival: Arrival,
     ) -> Pin<Box<dyn Future<Output = Response> + Send>> {
         let service = Arc::clone(&self.0);
+        let name = peer.name.clone();
         let peer = peer.to_string();
+        if request.ask == Ask::Profiles {
+            return Box::pin(profiles::exchange(service, name, request, arrival));
+        }
         Box::pin(async move {
             let (id, model) = (request.id, request.model.clone());
             let started = Instant::now();

@@ -8,7 +8,7 @@ use crate::regions::Regions;
 use crate::report;
 use crate::stage::Stage;
 use crate::table::Table;
-use anyhow::ensure;
+use anyhow::{bail, ensure};
 use bytes::Bytes;
 use kerf_settings::{EngineKind, Split};
 use kerf_tensor::{Tensor, compare, top1};
@@ -70,6 +70,7 @@ fn phases(split: Option<Split>, stage: &Stage, regions: &Regions) -> anyhow::Res
             Split::Edge => last,
             Split::Cloud => 0,
             Split::Boundary(boundary) => boundary.into(),
+            Split::Auto => bail!("`auto` plans from profiles, which the demo does not take"),
         };
         ensure!(boundary <= last, "there is no boundary b{boundary}; the model has b0 to b{last}");
         Ok(Phase { split, boundary, unplug })

@@ -179,6 +179,7 @@ impl Stage {
             admin: LOOPBACK.parse()?,
             admin_remote: false,
             repository: self.repository.clone(),
+            profiles: None,
             identity: self.identity(CLOUD),
             engine: self.engine.clone(),
             models: vec![self.served.name.clone()],
@@ -195,6 +196,7 @@ impl Stage {
             admin: LOOPBACK.parse()?,
             admin_remote: false,
             repository: self.repository.clone(),
+            profiles: None,
             identity: self.identity(EDGE),
             cloud: vec![CloudAddress { node: CLOUD.to_owned(), address: self.quic.to_string() }],
             engine: self.engine.clone(),
@@ -206,6 +208,7 @@ impl Stage {
             }],
             limits: EdgeLimits { concurrency: 2, queue: 256, memory: MEMORY, body: 64 << 20 },
             link: LinkSettings {
+                expected: None,
                 stall: Duration::from_millis(300),
                 idle_timeout: Duration::from_secs(2),
                 keep_alive: Duration::from_millis(100),

@@ -10,6 +10,7 @@
 mod metrics;
 mod models;
 mod pipeline;
+mod plan;
 mod report;
 mod service;
 mod status;
@@ -21,8 +22,8 @@ use kerf_engine::SegmentStore;
 use kerf_identity::Role;
 use kerf_mesh::{Mesh, MeshConfig, NodeAddress, NodeState};
 use kerf_repository::Repository;
-use kerf_serving::{Admission, Compute, Models, open_engines, open_identity};
-use kerf_settings::{EdgeSettings, Fallback};
+use kerf_serving::{Admission, Compute, Models, ProfileFolder, open_engines, open_identity};
+use kerf_settings::EdgeSettings;
 use kerf_transport::{Client, Config};
 use prometheus_client::registry::Registry;
 use service::Service;
@@ -108,8 +109,12 @@ impl EdgeNode {
         });
 
         let admin_address = admin.local_addr();
-        let background =
+        let mut background =
             vec![tokio::spawn(admin.run()), tokio::spawn(observe(Arc::clone(&service), Arc::clone(&store)))];
+        if let (Some(profiles), Some(link)) = (&settings.profiles, settings.link.expected) {
+            let (service, profiles) = (Arc::clone(&service), ProfileFolder::new(profiles));
+            background.push(tokio::spawn(plan::Planning { service, profiles, link }.run()));
+        }
         tracing::info!(node = settings.node, %http, admin = %admin_address, "ready");
         Ok(Self { http, admin: admin_address, service, stop, server, background })
     }
@@ -168,14 +173,7 @@ fn load(
     for wanted in &settings.models {
         let served = loaded.find(&wanted.name).context("a model vanished while loading")?;
         let model = models::Model::new(Arc::clone(served), wanted)?;
-        let last = served.last();
-        let required = model.fallback == Fallback::Required;
-        if model.split > 0 {
-            served.prepare(0, model.split, required)?;
-        }
-        if model.split < last && required {
-            served.prepare(model.split, last, true)?;
-        }
+        model.prepare(model.split())?;
         for note in served.runner.notes() {
             tracing::warn!(model = wanted.name, note, "engine");
         }

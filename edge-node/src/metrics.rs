@@ -120,10 +120,10 @@ impl Metrics {
         }
     }
 
-    /// Requests that ended well, for the status page.
-    pub(crate) fn answers_by(&self, model: &str, split: usize, by: &'static str) -> u64 {
-        let labels = AnswerLabels { model: model.to_owned(), split: format!("b{split}"), by };
-        self.answers.get(&labels).map_or(0, |counter| counter.get())
+    /// Requests that ended well at the boundaries up to `last`, for the status page.
+    pub(crate) fn answers_by(&self, model: &str, last: usize, by: &'static str) -> u64 {
+        let labels = |split| AnswerLabels { model: model.to_owned(), split: format!("b{split}"), by };
+        (0..=last).filter_map(|split| Some(self.answers.get(&labels(split))?.get())).sum()
     }
 
     pub(crate) fn observe(&self, in_flight: usize, resident: u64) {

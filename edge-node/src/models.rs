@@ -1,10 +1,10 @@
 //! Models as this edge node serves them: loaded, and with their route chosen.
 
-use kerf_serving::Served;
+use kerf_serving::{LoadError, Served};
 pub(crate) use kerf_settings::Fallback;
 use kerf_settings::{ModelSettings, Split};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Least time kept back for finishing here, whatever was learnt.
@@ -14,7 +14,11 @@ const RESERVE_FLOOR: Duration = Duration::from_millis(10);
 pub(crate) struct Model {
     pub(crate) served: Arc<Served>,
     /// Boundary to ship from: 0 ships the inputs, the last one nothing.
-    pub(crate) split: usize,
+    split: AtomicUsize,
+    /// Whether plans may move it.
+    pub(crate) is_planned: bool,
+    /// What the plan in force expects, for people.
+    plan: Mutex<Option<String>>,
     pub(crate) fallback: Fallback,
     /// Time given to a request that names none.
     pub(crate) deadline: Duration,
@@ -43,7 +47,8 @@ impl Model {
     pub(crate) fn new(served: Arc<Served>, settings: &ModelSettings) -> Result<Self, ModelError> {
         let last = served.last();
         let split = match settings.split {
-            Split::Edge => last,
+            // Until there is a plan.
+            Split::Auto | Split::Edge => last,
             Split::Cloud => 0,
             Split::Boundary(boundary) if usize::from(boundary) <= last => boundary.into(),
             Split::Boundary(boundary) => {
@@ -53,11 +58,53 @@ impl Model {
         };
         Ok(Self {
             served,
-            split,
+            split: AtomicUsize::new(split),
+            is_planned: settings.split == Split::Auto,
+            plan: Mutex::default(),
             fallback: settings.fallback,
             deadline: settings.deadline,
             tail_us: AtomicU64::new(0),
         })
+    }
+
+    /// Boundary to ship from; a request reads it once, since a plan may move it.
+    pub(crate) fn split(&self) -> usize {
+        self.split.load(Ordering::Relaxed)
+    }
+
+    /// What the plan in force expects.
+    pub(crate) fn plan(&self) -> Option<String> {
+        self.plan.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Compiles what a split needs first, and keeps what must never have to be compiled.
+    pub(crate) fn prepare(&self, split: usize) -> Result<(), LoadError> {
+        let required = self.fallback == Fallback::Required;
+        if split > 0 {
+            self.served.prepare(0, split, required)?;
+        }
+        if split < self.served.last() && required {
+            self.served.prepare(split, self.served.last(), true)?;
+        }
+        Ok(())
+    }
+
+    /// Moves the split once what it needs is ready. Requests under way end as they began.
+    pub(crate) fn follow(&self, split: usize, plan: String) -> Result<(), LoadError> {
+        *self.plan.lock().unwrap_or_else(PoisonError::into_inner) = Some(plan);
+        let before = self.split();
+        if split == before {
+            return Ok(());
+        }
+        self.prepare(split)?;
+        self.split.store(split, Ordering::Relaxed);
+        // Another tail takes another time.
+        self.tail_us.store(0, Ordering::Relaxed);
+        let last = self.served.last();
+        let needed = [(0, split), (split, last)];
+        let unneeded = [(0, before), (before, last)].into_iter().filter(|range| !needed.contains(range));
+        unneeded.for_each(|(from, to)| self.served.release(from, to));
+        Ok(())
     }
 
     /// How long the cloud may take: what is left until `deadline`, less what finishing here would

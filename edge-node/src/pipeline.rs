@@ -106,7 +106,7 @@ impl Pipeline {
         let mut trip = Trip::new(model, &self.node);
         let mut values = model.served.accept(0, job.inputs.clone())?;
 
-        if model.split > 0 {
+        if trip.route.split > 0 {
             values = self.head(model, values, job.deadline, &mut trip).await?;
         }
         // Outputs that the head has produced already need no tail.
@@ -128,7 +128,7 @@ impl Pipeline {
         trip: &mut Trip,
     ) -> Result<Values, PipelineError> {
         let values = self.decode(model, values, deadline, trip).await?;
-        let (values, engine, elapsed) = self.run(model, values, 0, model.split, deadline, trip).await?;
+        let (values, engine, elapsed) = self.run(model, values, 0, trip.route.split, deadline, trip).await?;
         trip.route.head_engine = Some(engine);
         trip.timings.head = elapsed;
         Ok(values)
@@ -183,7 +183,7 @@ impl Pipeline {
         if !self.mesh.available(&served.name, &served.digest) {
             return Err("no cloud node is connected that has the model".into());
         }
-        let tensors = served.shipment(model.split, values).map_err(|error| error.to_string())?;
+        let tensors = served.shipment(trip.route.split, values).map_err(|error| error.to_string())?;
         let wanted: Vec<String> =
             job.outputs.iter().filter(|name| values.get(name).is_none()).cloned().collect();
         let patience = model.patience(job.deadline, Instant::now());
@@ -192,7 +192,7 @@ impl Pipeline {
             ask: Ask::Finish,
             model: served.name.clone(),
             digest: served.digest,
-            boundary: model.split as u16,
+            boundary: trip.route.split as u16,
             deadline: patience,
             traceparent: job.traceparent.clone(),
             tensors,
@@ -237,7 +237,7 @@ impl Pipeline {
         let values = self.decode(model, values, job.deadline, trip).await?;
         let last = model.served.last();
         let (values, engine, elapsed) =
-            self.run(model, values, model.split, last, job.deadline, trip).await?;
+            self.run(model, values, trip.route.split, last, job.deadline, trip).await?;
         trip.route.tail_engine = Some(engine);
         trip.timings.tail = elapsed;
         model.learn_tail(elapsed);
@@ -253,7 +253,7 @@ struct Trip {
 
 impl Trip {
     fn new(model: &Model, node: &str) -> Self {
-        let route = Route { split: model.split, node: node.to_owned(), ..Route::default() };
+        let route = Route { split: model.split(), node: node.to_owned(), ..Route::default() };
         Self { route, timings: Timings::default() }
     }
 }

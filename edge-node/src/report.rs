@@ -48,7 +48,7 @@ pub(crate) fn answer_parameters(
 pub(crate) fn model_parameters(model: &Model) -> Parameters {
     let mut parameters = Parameters::new();
     let mut say = |key: &str, value: Value| parameters.insert(key.to_owned(), value);
-    say("split", format!("b{}", model.split).into());
+    say("split", format!("b{}", model.split()).into());
     say("boundaries", (model.served.last() as u64 + 1).into());
     if let Some(step) = &model.served.card.preprocess {
         say("encoded_input", step.encoded_input.as_str().into());

@@ -20,14 +20,21 @@ impl Page {
     }
 
     fn models(&self) -> Section {
-        let columns = ["model", "split", "fallback", "answered here", "by the cloud", "by fallback"];
+        let columns = ["model", "split", "plan", "fallback", "answered here", "by the cloud", "by fallback"];
         self.service.models.values().fold(Section::new("Models", &columns), |section, model| {
             let served = &model.served;
-            let count = |by| Value::from(self.service.metrics.answers_by(&served.name, model.split, by));
+            let split = model.split();
+            let count = |by| Value::from(self.service.metrics.answers_by(&served.name, served.last(), by));
             section.row([
                 served.name.as_str().into(),
-                format!("b{} of {}", model.split, served.last()).into(),
-                format!("{:?}", model.fallback).into(),
+                format!("b{split} of {}", served.last()).into(),
+                if model.is_planned {
+                    model.plan().unwrap_or_else(|| "none yet".into())
+                } else {
+                    "fixed".into()
+                }
+                .into(),
+                format!("{:?}", model.fallback).to_lowercase().into(),
                 count("edge"),
                 count("cloud"),
                 count("fallback"),

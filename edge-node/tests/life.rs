@@ -60,6 +60,51 @@ async fn every_split_gives_the_whole_models_answer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn nodes_that_meet_exchange_profiles_and_the_edge_plans() {
+    let mut mesh = Mesh::new("tiny", tiny_classifier());
+    mesh.write_profile("edge-1", 0.5);
+    mesh.write_profile("cloud-1", 0.000_1);
+    let last = mesh.last();
+    let cloud = mesh.start_cloud().await;
+    let edge = mesh.start_edge("auto", "required").await;
+    // Nothing is known of the cloud at first; then it is far faster, over a fast link.
+    let start = Instant::now();
+    loop {
+        let (status, answer) = ask(&edge, "tiny", &image(0)).await;
+        assert_eq!(status, 200, "{answer}");
+        let split = &answer["parameters"]["split"];
+        if split == "b0" && answer["parameters"]["node"] == "cloud-1" {
+            break;
+        }
+        assert!(split == &json!(format!("b{last}")) || split == "b0", "{answer}");
+        assert!(start.elapsed() < Duration::from_secs(20), "no plan: {answer}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    for (node, other) in [("edge-1", "cloud-1"), ("cloud-1", "edge-1")] {
+        let kept = std::fs::read(mesh.profiles(node).join(format!("tiny@{other}.json"))).unwrap();
+        let kept: Value = serde_json::from_slice(&kept).unwrap();
+        assert_eq!(kept["device"]["host"], other);
+    }
+    assert!(edge.stop(Duration::from_secs(5)).await);
+
+    // The next time the plan is there before the cloud is.
+    cloud.stop().await;
+    let edge = mesh.start_edge("auto", "required").await;
+    let start = Instant::now();
+    loop {
+        let (status, answer) = ask(&edge, "tiny", &image(1)).await;
+        assert_eq!(status, 200, "{answer}");
+        if answer["parameters"]["split"] == "b0" {
+            assert_eq!(answer["parameters"]["node"], "edge-1", "{answer}");
+            assert!(answer["parameters"]["fallback"].is_string(), "{answer}");
+            break;
+        }
+        assert!(start.elapsed() < Duration::from_secs(20), "no plan: {answer}");
+    }
+    assert!(edge.stop(Duration::from_secs(5)).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn losing_the_cloud_loses_no_request() {
     let mut mesh = Mesh::new("tiny", tiny_classifier());
     let cloud = mesh.start_cloud().await;

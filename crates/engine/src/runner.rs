@@ -85,6 +85,11 @@ impl Runner {
         Ok(self.obtain(SegmentId { from, to }, true)?.map_or("", |(compiled, _)| compiled.engine))
     }
 
+    /// Lets a segment that was pinned be dropped again when room is needed.
+    pub fn unpin(&self, from: usize, to: usize) {
+        self.store.unpin(self.owner, SegmentId { from, to });
+    }
+
     /// What people should know of how segments were compiled: which engine refused which one
     /// and why, which program is not optimised.
     pub fn notes(&self) -> Vec<String> {

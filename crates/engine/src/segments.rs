@@ -103,6 +103,16 @@ impl SegmentStore {
         Owner(state.owners)
     }
 
+    /// Puts a pinned program under the cap again; it counts as just used.
+    pub(crate) fn unpin(&self, owner: Owner, segment: SegmentId) {
+        let key = (owner, segment);
+        let mut state = self.lock();
+        if let Some(entry) = state.entries.get_mut(&key) {
+            entry.pinned = false;
+        }
+        state.make_room(self.cap, key);
+    }
+
     /// Drops all of an owner's programs, pinned ones too.
     pub(crate) fn leave(&self, owner: Owner) {
         self.lock().entries.retain(|(of, _), _| *of != owner);
@@ -151,18 +161,7 @@ impl SegmentStore {
         if let Some(entry) = state.entries.get_mut(&key) {
             entry.bytes = bytes;
         }
-        while state.droppable_bytes() > self.cap {
-            let oldest = state
-                .entries
-                .iter()
-                .filter(|(other, entry)| **other != key && !entry.pinned && entry.is_program())
-                .min_by_key(|(_, entry)| entry.used)
-                .map(|(oldest, _)| *oldest);
-            let Some(oldest) = oldest else { break };
-            state.entries.remove(&oldest);
-            state.stats.evictions += 1;
-            tracing::debug!(segment = %oldest.1, "dropped a compiled segment to stay within the memory cap");
-        }
+        state.make_room(self.cap, key);
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -172,6 +171,22 @@ impl SegmentStore {
 }
 
 impl State {
+    /// Drops what was used longest ago until the cap is kept, but never `key`, which is in use.
+    fn make_room(&mut self, cap: u64, key: Key) {
+        while self.droppable_bytes() > cap {
+            let oldest = self
+                .entries
+                .iter()
+                .filter(|(other, entry)| **other != key && !entry.pinned && entry.is_program())
+                .min_by_key(|(_, entry)| entry.used)
+                .map(|(oldest, _)| *oldest);
+            let Some(oldest) = oldest else { break };
+            self.entries.remove(&oldest);
+            self.stats.evictions += 1;
+            tracing::debug!(segment = %oldest.1, "dropped a compiled segment to stay within the memory cap");
+        }
+    }
+
     fn droppable_bytes(&self) -> u64 {
         self.entries.values().filter(|entry| !entry.pinned).map(|entry| entry.bytes).sum()
     }

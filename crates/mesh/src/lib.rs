@@ -16,8 +16,8 @@ pub mod policy;
 
 pub use call::{Attempt, MeshError, MeshFailure, Reply};
 
-use kerf_transport::{Client, Connection};
-use kerf_wire::Request;
+use kerf_transport::{CallError, Client, Connection};
+use kerf_wire::{Answer, Refusal, Request, Response};
 use link::Link;
 use policy::{Candidate, Rotation, SkipList};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -106,6 +106,23 @@ impl NodeState {
     }
 }
 
+/// Why a node did not answer what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum AskError {
+    /// There is no connection to it now.
+    #[error("not connected")]
+    NotConnected,
+    /// It refused.
+    #[error("refused as {}: {}", .0.reason, .0.message)]
+    Refused(Refusal),
+    /// The call failed.
+    #[error(transparent)]
+    Call(CallError),
+    /// It took longer than the request allows.
+    #[error("no answer in time")]
+    Deadline,
+}
+
 /// Connections to all cloud nodes. Cheap to clone; they end with the last clone.
 #[derive(Clone)]
 pub struct Mesh {
@@ -147,6 +164,24 @@ impl Mesh {
     /// Dropping the future takes the request back.
     pub async fn call(&self, request: &Request) -> Result<Reply, MeshError> {
         call::call(self, request).await
+    }
+
+    /// Asks one node, once: what only that node can answer.
+    pub async fn ask(&self, node: &str, request: &Request) -> Result<Answer, AskError> {
+        let link = self.inner.links.iter().find(|link| link.name() == node);
+        let connection = link.and_then(|link| link.connection()).ok_or(AskError::NotConnected)?;
+        match tokio::time::timeout(request.deadline, connection.call(request, self.inner.config.stall)).await
+        {
+            Ok(Ok(Response::Answer(answer))) => Ok(answer),
+            Ok(Ok(Response::Refusal(refusal))) => Err(AskError::Refused(refusal)),
+            Ok(Err(error)) => Err(AskError::Call(error)),
+            Err(_) => Err(AskError::Deadline),
+        }
+    }
+
+    /// Becomes ready when the state of some node changes.
+    pub fn changes(&self) -> watch::Receiver<()> {
+        self.inner.changed.clone()
     }
 
     /// Whether some node would be asked for this model now.

@@ -15,6 +15,7 @@ mod health;
 mod identity;
 mod models;
 mod process;
+mod profiles;
 mod signal;
 mod work;
 
@@ -26,5 +27,6 @@ pub use health::{ProbeError, probe};
 pub use identity::open_identity;
 pub use models::{InputError, LoadError, Models, Served};
 pub use process::{NodeArguments, ReadError, SettingsFile};
+pub use profiles::{ProfileFileError, ProfileFolder};
 pub use signal::shutdown_signal;
 pub use work::work_section;

@@ -141,6 +141,11 @@ impl Served {
         }
     }
 
+    /// The digest in lower-case hexadecimal, as profiles name it.
+    pub fn digest_hex(&self) -> String {
+        hex(&self.digest)
+    }
+
     /// Index of the last boundary, where everything is computed.
     pub fn last(&self) -> usize {
         self.model.last()
@@ -250,6 +255,11 @@ impl Served {
         outcome
             .map(|_| ())
             .map_err(|source| LoadError::Compile { model: self.name.clone(), source: Box::new(source) })
+    }
+
+    /// Lets `from..to` be dropped again when room is needed.
+    pub fn release(&self, from: usize, to: usize) {
+        self.runner.unpin(from, to);
     }
 
     /// The graph outputs `names` among what is known, in that order.

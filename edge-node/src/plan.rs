@@ -1,0 +1,214 @@
+//! `split: auto`: where does the plan for the profiles and the expected link cut a model?
+//!
+//! The node's own profile lies in its folder; those of cloud nodes come when the nodes meet, and
+//! are kept for the next start. Each that comes makes a new plan. Until there is one the whole
+//! model runs here.
+
+use crate::models::Model;
+use crate::service::Service;
+use kerf_graph::CutModel;
+use kerf_mesh::NodeState;
+use kerf_planner::tiers::{Constraints, Objective, PartKind, Plan, PlanError, plan};
+use kerf_planner::{AssembleError, Machine, Shapes, Way, assemble};
+use kerf_profile::Profile;
+use kerf_serving::ProfileFolder;
+use kerf_settings::ExpectedLink;
+use kerf_tensor::{DType, NamedTensor, Tensor};
+use kerf_wire::{Ask, PROFILE, Request, RequestId};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Time for an exchange of profiles.
+const EXCHANGE: Duration = Duration::from_secs(30);
+
+/// A place to cut, and what it promises.
+struct Choice {
+    split: usize,
+    /// Expected seconds.
+    latency: f64,
+    said: String,
+}
+
+/// Why there is none.
+#[derive(Debug, thiserror::Error)]
+enum ChooseError {
+    #[error(transparent)]
+    Assemble(#[from] AssembleError),
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+}
+
+/// What the planner needs beside the models.
+pub(crate) struct Planning {
+    pub(crate) service: Arc<Service>,
+    pub(crate) profiles: ProfileFolder,
+    pub(crate) link: ExpectedLink,
+}
+
+impl Planning {
+    /// Plans with what earlier meetings left, then again after each new one.
+    pub(crate) async fn run(self) {
+        let this = Arc::new(self);
+        let mesh = &this.service.pipeline.mesh;
+        this.clone().plan_all().await;
+        let mut changes = mesh.changes();
+        let mut met = BTreeSet::new();
+        loop {
+            let connected: BTreeSet<String> = mesh
+                .status()
+                .into_iter()
+                .filter(|node| node.state == NodeState::Connected)
+                .map(|node| node.node)
+                .collect();
+            // Another connection may lead to another replica, with news.
+            met.retain(|node| connected.contains(node));
+            for node in connected {
+                if met.insert(node.clone()) {
+                    this.meet(&node).await;
+                    this.clone().plan_all().await;
+                }
+            }
+            if changes.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    fn planned(&self) -> impl Iterator<Item = &Arc<Model>> {
+        self.service.models.values().filter(|model| model.is_planned)
+    }
+
+    /// Exchanges profiles of every planned model with a node.
+    async fn meet(&self, node: &str) {
+        for model in self.planned() {
+            let served = &model.served;
+            let own = match self.profiles.own(served) {
+                Ok(own) => own,
+                Err(error) => {
+                    tracing::warn!(%error, "no profile to give");
+                    None
+                }
+            };
+            let request = Request {
+                id: RequestId(rand::random()),
+                ask: Ask::Profiles,
+                model: served.name.clone(),
+                digest: served.digest,
+                boundary: 0,
+                deadline: EXCHANGE,
+                traceparent: None,
+                tensors: own.as_ref().and_then(tensor).into_iter().collect(),
+                outputs: Vec::new(),
+            };
+            match self.service.pipeline.mesh.ask(node, &request).await {
+                Ok(answer) => self.learn(model, node, &answer.tensors),
+                Err(error) => tracing::warn!(node, model = served.name, %error, "no profile"),
+            }
+        }
+    }
+
+    fn learn(&self, model: &Model, node: &str, tensors: &[NamedTensor]) {
+        let name = &model.served.name;
+        let sent = tensors.iter().find(|named| named.name == PROFILE && named.tensor.dtype() == DType::U8);
+        let Some(sent) = sent else {
+            return tracing::warn!(
+                node,
+                model = name,
+                "the node has no profile; `cloud-node --profile` makes one"
+            );
+        };
+        match self.profiles.keep(&model.served, node, sent.tensor.data()) {
+            Ok(_) => tracing::info!(node, model = name, "keeps a profile"),
+            Err(error) => tracing::warn!(node, model = name, %error, "a profile of no use"),
+        }
+    }
+
+    async fn plan_all(self: Arc<Self>) {
+        // Files are read and segments compiled.
+        let planned = tokio::task::spawn_blocking(move || self.planned().for_each(|model| self.plan(model)));
+        if let Err(error) = planned.await {
+            tracing::error!(%error, "planning ended");
+        }
+    }
+
+    fn plan(&self, model: &Model) {
+        let served = &model.served;
+        let name = &served.name;
+        let own = match self.profiles.own(served) {
+            Ok(Some(own)) => own,
+            Ok(None) => {
+                return tracing::warn!(
+                    model = name,
+                    "no plan: this node has no profile, `edge-node --profile` makes one; all runs here"
+                );
+            }
+            Err(error) => return tracing::warn!(model = name, %error, "no plan: all runs here"),
+        };
+        let nodes = self.service.pipeline.mesh.status();
+        let clouds = nodes.into_iter().filter_map(|node| match self.profiles.of(served, &node.node) {
+            Ok(profile) => Some((node.node, profile?)),
+            Err(error) => {
+                tracing::warn!(model = name, %error, "a profile of no use");
+                None
+            }
+        });
+        let choices = clouds.filter_map(|(node, cloud)| {
+            choose(&served.model, &own, (&node, &cloud), &self.link)
+                .inspect_err(|error| tracing::warn!(model = name, node, %error, "no plan"))
+                .ok()
+        });
+        let Some(best) = choices.min_by(|a, b| a.latency.total_cmp(&b.latency)) else {
+            return tracing::warn!(model = name, "no plan: no cloud node gave its profile yet");
+        };
+        let said = best.said.clone();
+        match model.follow(best.split, best.said) {
+            Ok(()) => {
+                tracing::info!(model = name, split = %format!("b{}", best.split), plan = said, "planned")
+            }
+            Err(error) => tracing::warn!(model = name, %error, "the plan cannot be followed"),
+        }
+    }
+}
+
+fn tensor(profile: &Profile) -> Option<NamedTensor> {
+    let json = profile.to_json().into_bytes();
+    let tensor = Tensor::from_vec(&[json.len()], json).ok()?;
+    Some(NamedTensor { name: PROFILE.to_owned(), tensor })
+}
+
+/// The fastest plan over this node and one cloud node.
+fn choose(
+    model: &CutModel,
+    edge: &Profile,
+    (node, cloud): (&str, &Profile),
+    link: &ExpectedLink,
+) -> Result<Choice, ChooseError> {
+    let machine = |profile| Machine { profile, memory: None, money_per_second: 0.0 };
+    let way = Way {
+        up: link.bandwidth as f64 / 8.0,
+        down: link.downlink as f64 / 8.0,
+        rtt: link.rtt.as_secs_f64(),
+        money_per_byte: 0.0,
+    };
+    let raw = model.boundaries().iter().map(|boundary| boundary.bytes.map(|bytes| bytes as f64)).collect();
+    let problem = assemble(&[machine(edge), machine(cloud)], &[way], &Shapes { raw })?;
+    let plans = plan(&problem, &Objective::Latency, &Constraints::default())?;
+    let split = |plan: &Plan| plan.split().map_or(model.last(), |ship| ship.boundary);
+    let best = &plans.best;
+    let mut said = format!("{:.1} ms", best.latency.mean * 1e3);
+    if split(best) < model.last() {
+        let here = |kind: &PartKind| {
+            matches!(kind, PartKind::Compute { tier: 0, .. } | PartKind::Encode { tier: 0 })
+        };
+        let link = |kind: &PartKind| matches!(kind, PartKind::Up { .. } | PartKind::Back { .. });
+        let [here, link] = [best.seconds(here), best.seconds(link)].map(|seconds| seconds * 1e3);
+        said += &format!(" with {node}: {here:.1} here, {link:.1} link");
+    } else {
+        said += " here";
+    }
+    if let Some(next) = plans.runners_up.first() {
+        said += &format!("; b{} {:.1} ms", split(next), next.latency.mean * 1e3);
+    }
+    Ok(Choice { split: split(best), latency: best.latency.mean, said })
+}
