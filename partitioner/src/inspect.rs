@@ -6,7 +6,7 @@ use crate::cli::InspectArgs;
 use crate::print::{Outcome, Paint, emit, emit_json};
 use crate::source;
 use anyhow::bail;
-use kerf_bundle::{Card, Digest};
+use kerf_bundle::{Arranged, Card, Digest};
 use kerf_graph::{Analysis, Bindings, Boundary, Model, boundaries};
 use kerf_tensor::{Dim, TensorSpec};
 use serde_json::{Value, json};
@@ -42,8 +42,10 @@ impl Subject {
             (bundle.card.name.clone(), None, Some((bundle.card, bundle.digest)), model, places)
         } else {
             let found = source::onnx(&args.model)?;
-            let places = boundaries(&found.model, args.boundaries);
-            (found.file, source::ir_version(&found.bytes), None, found.model, places)
+            // As packing would have it.
+            let model = Arranged::new(&found.model, args.boundaries)?.model().clone();
+            let places = boundaries(&model, args.boundaries);
+            (found.file, source::ir_version(&found.bytes), None, model, places)
         };
         let symbols = model.symbols();
         let mut bindings = Bindings::ones();

@@ -2,7 +2,6 @@
 
 mod batching;
 mod picture;
-mod propose;
 
 use crate::cli::PackArgs;
 use crate::engines;
@@ -12,7 +11,6 @@ use crate::source::{self, Source};
 use kerf_bundle::{Batching, BatchingKind, Metric, Pack, PackRequest, check_name};
 use kerf_graph::{Analysis, Bindings, Model, Node};
 use kerf_repository::{Overwrite, Repository};
-use propose::{Proposed, propose};
 use std::fmt::Write;
 use std::path::Path;
 
@@ -20,18 +18,17 @@ pub(crate) fn run(args: &PackArgs) -> anyhow::Result<Outcome> {
     check_name(&args.name)?;
     let found = source::onnx(&args.model)?;
     let preprocess = picture::steps(&args.picture, found.model.inputs())?;
-    let proposed = propose(&found.model, args.boundaries)?;
     let pack = Pack::new(PackRequest {
         name: &args.name,
         source_file: &found.file,
         source: &found.bytes,
-        model: &proposed.model,
+        model: &found.model,
         boundaries: args.boundaries,
         preprocess: preprocess.as_ref().map(|(input, steps)| (input.as_str(), steps.clone())),
-        metric: if is_quantised(&proposed.model) { Metric::Top1 } else { Metric::Numeric },
+        metric: if is_quantised(&found.model) { Metric::Top1 } else { Metric::Numeric },
         tolerance: args.tolerance,
     })?;
-    let analysis = proposed.model.analyse(&Bindings::ones());
+    let analysis = pack.model().model().analyse(&Bindings::ones());
     warn_of_odd_things(&found, &analysis);
     let pack = match batching::check(&pack, &engines::present(0, None)?) {
         Ok(batching) => pack.with_batching(batching),
@@ -45,7 +42,7 @@ pub(crate) fn run(args: &PackArgs) -> anyhow::Result<Outcome> {
     };
     let overwrite = if args.force { Overwrite::Replace } else { Overwrite::Refuse };
     let (folder, digest) = Repository::new(&args.into).write(&pack, overwrite)?;
-    emit(&report(&pack, &proposed, &analysis, &folder, &hex(&digest), Paint::detect()))?;
+    emit(&report(&pack, &analysis, &folder, &hex(&digest), Paint::detect()))?;
     Ok(Outcome::Passed)
 }
 
@@ -77,14 +74,7 @@ fn warn_of_odd_things(found: &Source, analysis: &Analysis) {
     }
 }
 
-fn report(
-    pack: &Pack,
-    proposed: &Proposed,
-    analysis: &Analysis,
-    folder: &Path,
-    digest: &str,
-    paint: Paint,
-) -> String {
+fn report(pack: &Pack, analysis: &Analysis, folder: &Path, digest: &str, paint: Paint) -> String {
     let (card, total) = (pack.card(), analysis.total());
     let mut out = format!("packed {} into {}\n", paint.bold(&card.name), folder.display());
     let _ = writeln!(out, "  digest    {digest}");
@@ -114,11 +104,11 @@ fn report(
     };
     let _ = writeln!(out, "  judged by {metric}\n\n{}", paint.bold("Boundaries"));
     out.push_str(&boundary_table(pack.model().boundaries(), total.macs, false, paint));
-    let regret = proposed.regret(pack.model().boundaries());
+    let regret = pack.arranged().regret(pack.model().boundaries());
     let _ = writeln!(
         out,
         "\n{} cuts of the graph are the cheapest for some price of a byte in MACs. The best of these\nboundaries is at most {} dearer than they, {} on average over the prices.",
-        proposed.cuts(),
+        pack.arranged().cuts(),
         percent(regret.worst),
         percent(regret.mean)
     );

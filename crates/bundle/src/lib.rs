@@ -15,6 +15,7 @@
 //! it travels with every request. [`Pack`] makes the files, [`Bundle::open`]
 //! checks them; where they lie is the caller's business ([`Files`]).
 
+mod arrange;
 mod card;
 mod card_yaml;
 mod manifest;
@@ -22,6 +23,7 @@ mod name;
 mod open;
 mod pack;
 
+pub use arrange::{ArrangeError, Arranged};
 pub use card::{Batching, BatchingKind, Card, CardError, Encoded, Metric, Source};
 pub use manifest::{Digest, Manifest, ManifestError, sha256};
 pub use name::{NameError, check_name};

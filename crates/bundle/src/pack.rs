@@ -1,6 +1,6 @@
 use crate::manifest::hex;
+use crate::{ArrangeError, Arranged, Metric, Source, sha256};
 use crate::{BOUNDARIES, Batching, CARD, Card, CardError, Digest, Encoded, MANIFEST, MODEL, Manifest};
-use crate::{Metric, Source, sha256};
 use bytes::Bytes;
 use kerf_graph::{Boundary, CutError, CutModel, EncodeError, LoadError, Model, NoExternalData, boundaries};
 use kerf_preprocess::Preprocess;
@@ -11,6 +11,7 @@ pub struct Pack {
     card: Card,
     onnx: Bytes,
     model: Arc<CutModel>,
+    arranged: Arranged,
 }
 
 /// A pack as bytes.
@@ -53,6 +54,9 @@ pub enum PackError {
     /// The model as written does not load.
     #[error("the model as it would be packed does not load: {0}")]
     Reload(#[from] LoadError),
+    /// The places to cut cannot be found.
+    #[error(transparent)]
+    Arrange(#[from] ArrangeError),
     /// A boundary does not hold.
     #[error("the model cannot be cut where it should be: {0}")]
     Cut(#[from] CutError),
@@ -62,7 +66,7 @@ pub enum PackError {
 }
 
 impl Pack {
-    /// Normalises and cuts the model, and writes its card.
+    /// Normalises the model, puts it into the order of its minimum cuts, and writes its card.
     ///
     /// The boundaries are those of the model as read back from its packed bytes: what nodes will load.
     pub fn new(request: PackRequest<'_>) -> Result<Self, PackError> {
@@ -83,11 +87,12 @@ impl Pack {
             batching: None,
         };
         card.check()?;
-        let onnx = request.model.to_onnx()?;
+        let arranged = Arranged::new(request.model, request.boundaries)?;
+        let onnx = arranged.model().to_onnx()?;
         let model = Model::load(onnx.clone(), &NoExternalData)?;
         let places = boundaries(&model, request.boundaries);
         let model = Arc::new(CutModel::new(model, places)?);
-        Ok(Self { card, onnx, model })
+        Ok(Self { card, onnx, model, arranged })
     }
 
     /// The same with what was found about batches.
@@ -104,6 +109,11 @@ impl Pack {
     /// The model with its boundaries, as a node will load it.
     pub fn model(&self) -> &Arc<CutModel> {
         &self.model
+    }
+
+    /// The cuts from which the boundaries were chosen.
+    pub fn arranged(&self) -> &Arranged {
+        &self.arranged
     }
 
     /// Everything that is to be written.
