@@ -40,7 +40,7 @@ pub(crate) enum Command {
     /// Measure a model on this device: the times that plans are made from
     Profile(ProfileArgs),
     /// Where to cut a model for given devices and a link, and why
-    Plan(PlanArgs),
+    Plan(Box<PlanArgs>),
     /// Make a development CA and certificates for nodes
     Certs(CertsArgs),
 }
@@ -300,7 +300,7 @@ fn parse_duration(text: &str) -> Result<Duration, String> {
     kerf_settings::units::duration(text).map_err(|error| error.to_string())
 }
 
-fn parse_binding(text: &str) -> Result<(String, usize), String> {
+pub(crate) fn parse_binding(text: &str) -> Result<(String, usize), String> {
     let wrong = || format!("{text:?} is not like N=8");
     let (name, size) = text.split_once('=').ok_or_else(wrong)?;
     let size = size.parse().ok().filter(|size| (1..=1 << 24).contains(size)).ok_or_else(wrong)?;

@@ -21,8 +21,8 @@ pub(crate) fn generator<'a>(model: &'a Model, bind: &[(String, usize)]) -> anyho
 /// A request of one picture.
 pub(crate) struct Picture {
     pub(crate) inputs: Vec<NamedTensor>,
-    /// Of the file.
-    pub(crate) bytes: u64,
+    /// As it came.
+    pub(crate) file: Vec<u8>,
     /// Time to decode and preprocess it.
     pub(crate) decode: Duration,
 }
@@ -52,7 +52,7 @@ pub(crate) fn pictures(
         let pixels = encoded.steps.apply(&file).with_context(|| path.display().to_string())?;
         let decode = start.elapsed();
         let inputs = replace(generator.sample(samples.len() as u64, 1)?, &encoded.input, pixels);
-        samples.push(Picture { inputs, bytes: file.len() as u64, decode });
+        samples.push(Picture { inputs, file, decode });
     }
     Ok(samples)
 }

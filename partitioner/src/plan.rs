@@ -9,6 +9,7 @@ mod ask;
 mod devices;
 mod join;
 mod landscape;
+mod measure;
 mod page;
 mod report;
 mod structure;
@@ -29,7 +30,9 @@ use kerf_graph::{Analysis, Bindings};
 use kerf_planner::tiers::{self, Constraints, Problem};
 use kerf_profile::{Codec, PowerSource, Predictor, Profile};
 use landscape::Link;
+use measure::Measured;
 use report::{Asked, Map, Report, Subject};
+use serde::Serialize;
 use std::path::Path;
 use weigh::Question;
 
@@ -42,11 +45,29 @@ pub(crate) fn run(args: &PlanArgs) -> anyhow::Result<Outcome> {
         std::fs::write(path, page::render(&report)).with_context(|| path.display().to_string())?;
     }
     if args.json {
-        emit_json(&report)?;
-    } else {
-        emit(&table::render(&report, Paint::detect()))?;
+        let measured = args.running.measure.then(|| measure(args, &report)).transpose()?;
+        emit_json(&Whole { report: &report, measured })?;
+        return Ok(Outcome::Passed);
+    }
+    emit(&table::render(&report, Paint::detect()))?;
+    if args.running.measure {
+        emit(&measure(args, &report)?.render(Paint::detect()))?;
     }
     Ok(Outcome::Passed)
+}
+
+/// What goes out as JSON.
+#[derive(Serialize)]
+struct Whole<'a> {
+    #[serde(flatten)]
+    report: &'a Report,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    measured: Option<Measured>,
+}
+
+fn measure(args: &PlanArgs, report: &Report) -> anyhow::Result<Measured> {
+    let bundle = source::packed(&args.model)?;
+    measure::run(args, &bundle, &witnesses(args, &bundle)?, report).context("--measure")
 }
 
 fn explain(args: &PlanArgs) -> anyhow::Result<Report> {

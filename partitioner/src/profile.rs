@@ -159,7 +159,7 @@ fn sizes(
             let pictures = pictures(generator, &bundle.card, dir, PICTURES)?;
             let request = |picture: crate::inputs::Picture| Request {
                 inputs: picture.inputs,
-                encoded: Some((picture.bytes, picture.decode.as_secs_f64())),
+                encoded: Some((picture.file.len() as u64, picture.decode.as_secs_f64())),
             };
             (pictures.into_iter().map(request).collect::<Vec<_>>(), format!("pictures in {}", dir.display()))
         }

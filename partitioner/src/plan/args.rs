@@ -1,6 +1,7 @@
 //! What `partitioner plan` can be asked; the comments are its `--help`.
 
 use super::ask;
+use super::measure::MeasureArgs;
 use clap::Args;
 use kerf_planner::tiers::Deadline;
 use std::path::PathBuf;
@@ -23,6 +24,8 @@ pub(crate) struct PlanArgs {
     pub(crate) link: LinkArgs,
     #[command(flatten)]
     pub(crate) wish: WishArgs,
+    #[command(flatten)]
+    pub(crate) running: MeasureArgs,
     /// The result as JSON
     #[arg(long)]
     pub(crate) json: bool,

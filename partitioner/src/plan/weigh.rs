@@ -154,7 +154,7 @@ pub(super) fn name(problem: &Problem, plan: &Plan) -> String {
     format!("{what}{arrow}{}", next.join(" → "))
 }
 
-fn payload_name(codec: &str, is_input: bool) -> String {
+pub(super) fn payload_name(codec: &str, is_input: bool) -> String {
     match codec {
         ENCODED => "picture".into(),
         RAW if is_input => "raw tensor".into(),

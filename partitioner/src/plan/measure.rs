@@ -1,0 +1,153 @@
+//! Does a plan keep what it promises?
+//!
+//! A cloud node and an edge node run on this machine with the engines and threads of the profiles,
+//! an emulated link between them. The choice, what a user would do without it, and the runners-up
+//! answer real requests one after the other over the edge node's HTTP, and each part of their time
+//! is held against what was predicted. Nothing in the predictions comes from these requests.
+
+mod client;
+mod compare;
+mod nodes;
+mod requests;
+
+pub(super) use compare::Measured;
+
+use super::PlanArgs;
+use super::devices::Witness;
+use super::report::{Choice, Report};
+use super::weigh;
+use crate::print::{self, progress};
+use anyhow::{Context, bail};
+use clap::Args;
+use client::Client;
+use compare::{Compared, Seen};
+use kerf_bundle::Bundle;
+use kerf_settings::Split;
+use nodes::{Nodes, Setting};
+use requests::Requests;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+/// Runners-up that are run, beside the choice and the baselines.
+const RUNNERS_UP: usize = 3;
+/// Requests that do not count: programs and the connection's congestion window warm up.
+const WARM_UP: usize = 3;
+/// Time for the requests of one choice; beyond it those that were made do.
+const LONGEST: Duration = Duration::from_secs(30);
+/// Whatever they take.
+const LEAST: usize = 3;
+/// Choices that are predicted to take longer are left out.
+const TOO_LONG: f64 = 20.0;
+
+#[derive(Args)]
+#[command(next_help_heading = "Running it")]
+pub(crate) struct MeasureArgs {
+    /// Run the choice, the baselines and the best runners-up on this machine over an emulated link,
+    /// and hold what they take against what was predicted
+    #[arg(long)]
+    pub(crate) measure: bool,
+    /// Requests for each
+    #[arg(long, default_value_t = 20, value_name = "N", value_parser = clap::value_parser!(u32).range(3..=100_000))]
+    pub(crate) requests: u32,
+    /// Pictures to ask with, where the profiles were taken with pictures [default: random tensors]
+    #[arg(long, value_name = "DIR", requires = "measure")]
+    pub(crate) inputs: Option<PathBuf>,
+    /// Size of a symbolic dimension, as when the profiles were taken
+    #[arg(long, value_name = "NAME=SIZE", value_parser = crate::cli::parse_binding, requires = "measure")]
+    pub(crate) bind: Vec<(String, usize)>,
+    /// The ONNX Runtime library, where it is not found by itself
+    #[arg(long, value_name = "PATH", requires = "measure")]
+    pub(crate) library: Option<PathBuf>,
+}
+
+/// Runs what `report` weighs.
+pub(super) fn run(
+    args: &PlanArgs,
+    bundle: &Bundle,
+    devices: &[Witness],
+    report: &Report,
+) -> anyhow::Result<Measured> {
+    let [edge, cloud] = devices else {
+        bail!("--measure runs an edge and a cloud node, no tiers in between");
+    };
+    let wanted = &args.running;
+    let requests = Requests::new(bundle, wanted, &edge.profile)?;
+    let setting = Setting::new(args, [&edge.profile, &cloud.profile])?;
+    let mut measured = Measured::new(&setting, [&edge.profile, &cloud.profile]);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let nodes = Nodes::start(setting).await?;
+        for index in chosen(report) {
+            let choice = &report.choices[index];
+            if let Some(why) = left_out(choice) {
+                measured.notes.push(format!("{} was not run: {why}", choice.name));
+                continue;
+            }
+            let last = bundle.model.last();
+            let seen = ask(&nodes, choice, last, &requests, wanted.requests as usize)
+                .await
+                .with_context(|| format!("running {}", choice.name))?;
+            measured.choices.push(Compared::new(index, choice, &seen));
+        }
+        measured.lost = nodes.stop().await;
+        anyhow::Ok(())
+    })?;
+    Ok(measured)
+}
+
+/// What is run: indices of choices, each once.
+fn chosen(report: &Report) -> Vec<usize> {
+    let position = |choice: &Choice| report.choices.iter().position(|it| std::ptr::eq(it, choice));
+    let runners = report.runners_up().into_iter().take(RUNNERS_UP).filter_map(position);
+    let baselines = report.baselines.iter().filter_map(|baseline| baseline.choice);
+    let mut all = vec![report.chosen];
+    for index in baselines.chain(runners) {
+        if !all.contains(&index) {
+            all.push(index);
+        }
+    }
+    all
+}
+
+fn left_out(choice: &Choice) -> Option<String> {
+    if choice.payload == weigh::payload_name(weigh::PIXELS, true) {
+        return Some("nodes cannot ship pixels as they are yet".into());
+    }
+    let takes = choice.mean_s();
+    (takes > TOO_LONG).then(|| format!("it is predicted to take {}", print::seconds(takes)))
+}
+
+/// Asks an edge node that is told to do what the choice does.
+async fn ask(
+    nodes: &Nodes,
+    choice: &Choice,
+    last: usize,
+    requests: &Requests<'_>,
+    count: usize,
+) -> anyhow::Result<Vec<Seen>> {
+    let split = match choice.split {
+        0 => Split::Cloud,
+        split if split == last => Split::Edge,
+        split => Split::Boundary(u16::try_from(split)?),
+    };
+    let edge = nodes.edge(split).await?;
+    let mut client = Client::connect(edge.http(), requests.model()).await?;
+    let is_raw = choice.split == 0 && choice.payload == weigh::payload_name(weigh::RAW, false);
+    let bar = progress((WARM_UP + count) as u64, &choice.name);
+    let mut seen = Vec::with_capacity(count);
+    let start = Instant::now();
+    for index in 0..WARM_UP + count {
+        let question = requests.question(index, is_raw)?;
+        let answer = client.ask(&question).await?;
+        if index >= WARM_UP {
+            seen.push(answer);
+        }
+        bar.inc(1);
+        if seen.len() >= LEAST && start.elapsed() > LONGEST {
+            break;
+        }
+    }
+    bar.finish_and_clear();
+    edge.stop(Duration::from_secs(5)).await;
+    Ok(seen)
+}
