@@ -2,7 +2,7 @@
 
 use clap::Parser;
 use cloud_node::CloudNode;
-use kerf_serving::{NodeArguments, explain, shutdown_signal};
+use kerf_serving::{NodeArguments, ProfiledNode, explain, shutdown_signal};
 use kerf_settings::CloudSettings;
 use std::process::ExitCode;
 
@@ -32,6 +32,15 @@ fn run(arguments: &NodeArguments) -> anyhow::Result<()> {
         return Ok(());
     }
     arguments.start_logs(&settings.log)?;
+    let measured = ProfiledNode {
+        engine: &settings.engine,
+        repository: &settings.repository,
+        models: &settings.models,
+        profiles: settings.profiles.as_deref(),
+    };
+    if arguments.profile(&measured)? {
+        return Ok(());
+    }
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(serve(settings))
 }
 

@@ -2,7 +2,7 @@
 
 use clap::Parser;
 use edge_node::EdgeNode;
-use kerf_serving::{NodeArguments, explain, shutdown_signal};
+use kerf_serving::{NodeArguments, ProfiledNode, explain, shutdown_signal};
 use kerf_settings::EdgeSettings;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -33,6 +33,16 @@ fn run(arguments: &NodeArguments) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     arguments.start_logs(&settings.log)?;
+    let models: Vec<String> = settings.models.iter().map(|model| model.name.clone()).collect();
+    let measured = ProfiledNode {
+        engine: &settings.engine,
+        repository: &settings.repository,
+        models: &models,
+        profiles: settings.profiles.as_deref(),
+    };
+    if arguments.profile(&measured)? {
+        return Ok(ExitCode::SUCCESS);
+    }
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(serve(settings))
 }
 

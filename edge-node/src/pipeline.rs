@@ -68,6 +68,8 @@ pub(crate) struct Timings {
     pub(crate) network: Duration,
     /// The cloud's own waiting.
     pub(crate) cloud_queue: Duration,
+    /// Images to tensors, in the cloud.
+    pub(crate) cloud_decode: Duration,
     /// The cloud's computing.
     pub(crate) cloud_compute: Duration,
     /// The tail, here.
@@ -209,6 +211,7 @@ impl Pipeline {
             .map_err(|reason| format!("{} sent a wrong answer: {reason}", reply.node))?;
         trip.timings.network = reply.network;
         trip.timings.cloud_queue = answer.timings.queue;
+        trip.timings.cloud_decode = answer.timings.decode;
         trip.timings.cloud_compute = answer.timings.compute;
         trip.route.node = reply.node;
         trip.route.tail_engine = Some(answer.engine);
@@ -271,13 +274,14 @@ impl Route {
 
 impl Timings {
     /// The stages in the order in which they happen.
-    pub(crate) fn stages(&self) -> [(&'static str, Duration); 7] {
+    pub(crate) fn stages(&self) -> [(&'static str, Duration); 8] {
         [
             ("queue", self.queue),
             ("preprocess", self.preprocess),
             ("head", self.head),
             ("network", self.network),
             ("cloud_queue", self.cloud_queue),
+            ("cloud_decode", self.cloud_decode),
             ("cloud_compute", self.cloud_compute),
             ("tail", self.tail),
         ]

@@ -3,6 +3,7 @@
 use crate::plan::PlanArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use kerf_preprocess::{Channels, Filter, Layout, PixelType, Resize, Size};
+use kerf_serving::PowerModel;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -223,6 +224,10 @@ pub(crate) struct ProfileArgs {
     /// Pictures whose sizes and decoding count, by the model's preprocessing [default: random tensors]
     #[arg(long, value_name = "DIR")]
     pub(crate) inputs: Option<PathBuf>,
+    /// What the device draws, instead of its sensor: idle=3W,busy=7W,byte=2uJ, or a YAML file with
+    /// idle_watts, busy_watts and joules_per_byte_sent
+    #[arg(long, value_name = "WATTS|FILE")]
+    pub(crate) power: Option<PowerModel>,
     /// Measure anew, whatever is in the file
     #[arg(long)]
     pub(crate) fresh: bool,

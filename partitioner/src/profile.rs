@@ -8,21 +8,21 @@ mod file;
 mod report;
 
 use crate::cli::{Preferred, ProfileArgs};
-use crate::inputs::{generator, pictures};
+use crate::inputs::generator;
 use crate::print::{Outcome, Paint, duration, emit, emit_json, progress, warn};
 use crate::source;
 use anyhow::{Context, bail};
 use file::Saved;
 use kerf_bundle::{BatchingKind, Bundle};
-use kerf_engine::Engine;
-use kerf_engines::{EngineChoice, EngineKind};
+use kerf_engines::{EngineChoice, EngineKind, Opened};
 use kerf_inputs::Generator;
+use kerf_power::Roots;
 use kerf_profile::{Predictor, Profile};
 use kerf_profiler::{Options, Progress, Request, Subject};
+use kerf_serving::{Energy, pictures, threads, timed_requests};
 use report::Report;
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// Pictures whose sizes are looked at.
@@ -44,8 +44,8 @@ pub(crate) fn run(args: &ProfileArgs) -> anyhow::Result<Outcome> {
         name: &bundle.card.name,
         digest: &digest,
         model: &bundle.model,
-        engines: &opened,
-        threads: threads(args, &opened),
+        engines: &opened.engines,
+        threads: threads(args.threads as usize, &opened),
         inputs: &inputs,
     };
     let mut saved = Saved::new(&args.output);
@@ -58,7 +58,10 @@ pub(crate) fn run(args: &ProfileArgs) -> anyhow::Result<Outcome> {
     let options =
         Options { budget: args.budget, batches: batches(args.batch, &bundle), ..Options::default() };
 
-    let mut profile = measure(&subject, &options, earlier, &mut saved)?;
+    let mut energy = Energy::find(args.power, &Roots::default());
+    eprintln!("{}", energy.describe());
+    let mut profile = measure(&subject, &options, earlier, &mut saved, &mut energy)?;
+    profile.power = energy.power(&profile).or(profile.power);
     if profile.sizes.is_none() || args.inputs.is_some() {
         profile.sizes = Some(sizes(args, &bundle, &generator, &subject)?);
     }
@@ -81,7 +84,7 @@ pub(crate) fn run(args: &ProfileArgs) -> anyhow::Result<Outcome> {
     Ok(if failed { Outcome::Failed } else { Outcome::Passed })
 }
 
-fn open(args: &ProfileArgs) -> anyhow::Result<Vec<Arc<dyn Engine>>> {
+fn open(args: &ProfileArgs) -> anyhow::Result<Opened> {
     let kind = match args.engine {
         Preferred::Auto => EngineKind::Auto,
         Preferred::Tract => EngineKind::Tract,
@@ -92,16 +95,7 @@ fn open(args: &ProfileArgs) -> anyhow::Result<Vec<Arc<dyn Engine>>> {
     if args.engine == Preferred::Auto {
         eprintln!("{}", opened.why);
     }
-    Ok(opened.engines)
-}
-
-/// Threads that work on one request: tract uses one.
-fn threads(args: &ProfileArgs, engines: &[Arc<dyn Engine>]) -> usize {
-    match args.threads {
-        _ if engines.first().is_some_and(|engine| engine.name() == "tract") => 1,
-        0 => std::thread::available_parallelism().map_or(1, usize::from),
-        threads => threads as usize,
-    }
+    Ok(opened)
 }
 
 /// Powers of two up to `most`, where requests may share a batch at all.
@@ -122,6 +116,7 @@ fn measure(
     options: &Options,
     earlier: Option<Profile>,
     saved: &mut Saved<'_>,
+    energy: &mut Energy,
 ) -> anyhow::Result<Profile> {
     let (sizes, layers) =
         earlier.as_ref().map_or((None, None), |earlier| (earlier.sizes.clone(), earlier.layers.clone()));
@@ -137,7 +132,7 @@ fn measure(
             }
         }
     };
-    let measured = kerf_profiler::profile(subject, options, earlier, None, &mut report);
+    let measured = kerf_profiler::profile(subject, options, earlier, energy.meter(), &mut report);
     bar.finish_and_clear();
     if let Some(error) = unwritten {
         return Err(error);
@@ -157,11 +152,7 @@ fn sizes(
     let (requests, described) = match &args.inputs {
         Some(dir) => {
             let pictures = pictures(generator, &bundle.card, dir, PICTURES)?;
-            let request = |picture: crate::inputs::Picture| Request {
-                inputs: picture.inputs,
-                encoded: Some((picture.file.len() as u64, picture.decode.as_secs_f64())),
-            };
-            (pictures.into_iter().map(request).collect::<Vec<_>>(), format!("pictures in {}", dir.display()))
+            (timed_requests(&bundle.card, pictures)?, format!("pictures in {}", dir.display()))
         }
         None => (vec![Request { inputs: generator.sample(0, 1)?, encoded: None }], "random".to_owned()),
     };

@@ -5,7 +5,7 @@ mod report;
 
 use crate::cli::VerifyArgs;
 use crate::engines::{self, Present};
-use crate::inputs::{generator, pictures};
+use crate::inputs::generator;
 use crate::piece::{Piece, run_all};
 use crate::print::{Outcome, Paint, emit, emit_json, progress};
 use crate::source;
@@ -15,6 +15,7 @@ use kerf_bundle::{Bundle, Metric};
 use kerf_engine::{CompileError, Engine};
 use kerf_graph::CutModel;
 use kerf_inputs::Pixels;
+use kerf_serving::pictures;
 use kerf_tensor::NamedTensor;
 use report::{EngineReport, Report, Row};
 use std::time::{Duration, Instant};

@@ -9,24 +9,30 @@
 
 mod admission;
 mod compute;
+mod energy;
 mod engines;
 mod explain;
 mod health;
 mod identity;
 mod models;
+mod pictures;
 mod process;
 mod profiles;
+mod profiling;
 mod signal;
 mod work;
 
 pub use admission::{Admission, Permit};
 pub use compute::{Compute, ComputeError, Done};
+pub use energy::{Energy, PowerModel};
 pub use engines::open_engines;
 pub use explain::explain;
 pub use health::{ProbeError, probe};
 pub use identity::open_identity;
 pub use models::{InputError, LoadError, Models, Served};
+pub use pictures::{Picture, PicturesError, pictures, timed_requests};
 pub use process::{NodeArguments, ReadError, SettingsFile};
 pub use profiles::{ProfileFileError, ProfileFolder};
+pub use profiling::{ModelProfilingError, ProfileArguments, ProfiledNode, ProfilingError, threads};
 pub use signal::shutdown_signal;
 pub use work::work_section;

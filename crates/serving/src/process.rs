@@ -2,6 +2,7 @@
 //! running node where that was asked, and start logging.
 
 use crate::health::{ProbeError, probe};
+use crate::profiling::{ProfileArguments, ProfiledNode, ProfilingError};
 use kerf_settings::{LogFormat, LogSettings};
 use kerf_telemetry::{LogError, init_logs};
 use std::net::SocketAddr;
@@ -29,6 +30,9 @@ pub struct NodeArguments {
     /// Ask the running node of these settings whether it is ready; exit 0 if it is
     #[arg(long)]
     health: bool,
+
+    #[command(flatten)]
+    profiling: ProfileArguments,
 }
 
 /// A settings file as it was read.
@@ -68,6 +72,11 @@ impl NodeArguments {
             probe(admin)?;
         }
         Ok(self.check || self.health)
+    }
+
+    /// Measures the node's models, if `--profile` was given; whether it was.
+    pub fn profile(&self, node: &ProfiledNode<'_>) -> Result<bool, ProfilingError> {
+        self.profiling.run(node)
     }
 
     /// Starts logging as the settings say, or as the command line says otherwise.

@@ -32,8 +32,13 @@ use std::time::{Duration, Instant};
 const RUNNERS_UP: usize = 3;
 /// Requests that do not count: programs and the connection's congestion window warm up.
 const WARM_UP: usize = 3;
+/// A choice that is predicted to take longer, in seconds, warms up with one request.
+const LONG: f64 = 1.0;
+/// Pause before each request, as where they come from a camera: machines that never pause have all
+/// of a model in their caches.
+const BETWEEN: Duration = Duration::from_millis(20);
 /// Time for the requests of one choice; beyond it those that were made do.
-const LONGEST: Duration = Duration::from_secs(30);
+const LONGEST: Duration = Duration::from_secs(15);
 /// Whatever they take.
 const LEAST: usize = 3;
 /// Choices that are predicted to take longer are left out.
@@ -133,13 +138,15 @@ async fn ask(
     let edge = nodes.edge(split).await?;
     let mut client = Client::connect(edge.http(), requests.model()).await?;
     let is_raw = choice.split == 0 && choice.payload == weigh::payload_name(weigh::RAW, false);
-    let bar = progress((WARM_UP + count) as u64, &choice.name);
+    let warm_up = if choice.mean_s() > LONG { 1 } else { WARM_UP };
+    let bar = progress((warm_up + count) as u64, &choice.name);
     let mut seen = Vec::with_capacity(count);
     let start = Instant::now();
-    for index in 0..WARM_UP + count {
+    for index in 0..warm_up + count {
+        tokio::time::sleep(BETWEEN).await;
         let question = requests.question(index, is_raw)?;
         let answer = client.ask(&question).await?;
-        if index >= WARM_UP {
+        if index >= warm_up {
             seen.push(answer);
         }
         bar.inc(1);

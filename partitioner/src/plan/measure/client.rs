@@ -56,6 +56,7 @@ impl Client {
             .header(JSON_LENGTH, json_length)
             .body(Full::new(Bytes::from(body.into_chunks().concat())))?;
 
+        self.sender.ready().await?;
         let start = Instant::now();
         let response = self.sender.send_request(request).await?;
         let status = response.status();

@@ -80,6 +80,7 @@ impl Nodes {
             admin: LOOPBACK,
             admin_remote: false,
             repository: setting.repository.clone(),
+            profiles: None,
             identity: identity(folder.path(), CLOUD),
             engine: setting.engines[1].clone(),
             models: vec![setting.model.clone()],
@@ -101,6 +102,7 @@ impl Nodes {
             admin: LOOPBACK,
             admin_remote: false,
             repository: self.setting.repository.clone(),
+            profiles: None,
             identity: identity(self.folder.path(), EDGE),
             cloud: vec![CloudAddress { node: CLOUD.to_owned(), address: self.link.address().to_string() }],
             engine: self.setting.engines[0].clone(),
@@ -112,6 +114,7 @@ impl Nodes {
             }],
             limits: EdgeLimits { concurrency: 1, queue: 8, memory: MEMORY, body: BODY },
             link: LinkSettings {
+                expected: None,
                 stall: Duration::from_secs(10),
                 idle_timeout: Duration::from_secs(30),
                 keep_alive: Duration::from_secs(5),

@@ -1,11 +1,12 @@
 //! What is asked: the same kind of requests as the profiles looked at.
 
 use super::MeasureArgs;
-use crate::inputs::{Picture, generator, pictures};
+use crate::inputs::generator;
 use crate::plan::join;
 use anyhow::{Context, bail};
 use kerf_bundle::{Bundle, Encoded};
 use kerf_profile::{Codec, Profile};
+use kerf_serving::{Picture, pictures};
 use kerf_tensor::{NamedTensor, Tensor};
 use std::time::Instant;
 
