@@ -10,6 +10,7 @@ also times a build from nothing (several minutes); without it that table is left
 """
 
 import argparse
+import io
 import json
 import os
 import pathlib
@@ -21,6 +22,8 @@ import subprocess
 import sys
 import tempfile
 import time
+
+from PIL import Image, ImageOps
 
 from acceptance import DATA, ROOT, TARGET, Mesh, ask_tensor, photos, pillow_preprocess, run
 
@@ -165,8 +168,58 @@ def bench_build(folder):
     return ["| build | s |", "|---|---|", f"| `cargo build --release -p demo`, nothing built, crates downloaded | {took:.0f} |"]
 
 
+LINKS = (("2Mbps", "20ms"), ("8Mbps", "40ms"), ("50Mbps", "10ms"))
+
+
+def frames(folder, count):
+    """What a camera of 640x480 gives."""
+    folder.mkdir()
+    for index, photo in enumerate(photos(count)):
+        picture = ImageOps.fit(Image.open(io.BytesIO(photo)).convert("RGB"), (640, 480))
+        picture.save(folder / f"{index:02}.jpg", quality=85)
+    return folder
+
+
+def both(pair):
+    return f"{pair['predicted_s'] * 1e3:.1f} → {pair['measured_s'] * 1e3:.1f}"
+
+
+def errors(pairs):
+    """As `plan --measure` counts them: figures of 1 ms or more."""
+    counted = [pair for pair in pairs if max(pair.values()) >= 1e-3]
+    found = sorted(abs(pair["predicted_s"] / pair["measured_s"] - 1) for pair in counted)
+    return f"{statistics.median(found):.1%}, p90 {found[int(len(found) * 0.9)]:.1%} ({len(found)} figures)"
+
+
+def bench_plan(folder):
+    pictures = ("--inputs", frames(folder / "frames", 16))
+    models = {
+        "mobilenet_v2_imagenet_fp32": (("--preprocess", "imagenet"), pictures),
+        "yolox_nano": (("--resize", "416x416", "--scale", "1", "--channels", "bgr"), pictures),
+        "cifar10_resnet20": ((), ()),
+    }
+    rows = ["| model | link | choices run | chosen | edge, ms | network, ms | cloud, ms | total, ms | totals of all choices off by: median, worst |",
+            "|---|---|---|---|---|---|---|---|---|"]
+    totals, parts = [], []
+    for model, (steps, inputs) in models.items():
+        packed = pack(folder, model, model, *steps)
+        profile = folder / f"{model}.json"
+        run(TARGET / "partitioner", "profile", packed, "-o", profile, "--engine", "ort", "--threads", "1", "--budget", "60s", *inputs)
+        for rate, rtt in LINKS:
+            told = run(TARGET / "partitioner", "plan", packed, "--edge", profile, "--cloud", profile,
+                       "--bandwidth", rate, "--rtt", rtt, "--measure", "--json", *inputs)
+            choices = json.loads(told.stdout)["measured"]["choices"]
+            totals += [choice["total"] for choice in choices]
+            parts += [choice[part] for choice in choices for part in ("edge", "network", "cloud")]
+            off = [abs(choice["total"]["predicted_s"] / choice["total"]["measured_s"] - 1) for choice in choices]
+            chosen = choices[0]
+            cells = [both(chosen[part]) for part in ("edge", "network", "cloud", "total")]
+            rows.append(f"| {model} | {rate}, {rtt} | {len(choices)} | {chosen['name']} | {' | '.join(cells)} | {statistics.median(off):.1%}, {max(off):.1%} |")
+    return rows + ["", f"Whole requests: median error {errors(totals)}. Parts: median error {errors(parts)}."]
+
+
 BENCHES = {"cut": bench_cut, "mesh": bench_mesh, "memory": bench_memory, "inspect": bench_inspect,
-           "transport": bench_transport, "binaries": bench_binaries, "build": bench_build}
+           "plan": bench_plan, "transport": bench_transport, "binaries": bench_binaries, "build": bench_build}
 
 
 def main():

@@ -68,7 +68,8 @@ pub(crate) struct Errors {
 
 impl Compared {
     pub(super) fn new(index: usize, choice: &Choice, seen: &[Seen]) -> Self {
-        let predicted = |stages: &[Stage]| stages.iter().map(|stage| choice.of(*stage)).sum();
+        // A sum of nothing is −0.
+        let predicted = |stages: &[Stage]| stages.iter().fold(0.0, |sum, stage| sum + choice.of(*stage));
         let pair = |stages: &[Stage], of: &dyn Fn(&Seen) -> f64| Pair {
             predicted_s: predicted(stages),
             measured_s: middle(seen.iter().map(of).collect()),
