@@ -106,12 +106,14 @@ def bench_mesh(folder):
 def bench_memory(folder):
     model = pack(folder, "mobilenet_v2_imagenet_fp32", "mobilenet")
     rows = ["| edge node | resident memory, MiB |", "|---|---|"]
-    for title, models, engine in (
+    cases = (
         ("without a model", [], "auto"),
         ("MobileNetV2, all on the edge, tract", [model.name], "tract"),
         ("MobileNetV2, all on the edge, ort", [model.name], "ort"),
-    ):
-        with Mesh(folder, models) as mesh:
+    )
+    with Mesh(folder, []) as mesh:
+        for title, models, engine in cases:
+            mesh.models = models
             mesh.write("edge")
             config = mesh.folder / "edge.yaml"
             text = config.read_text().replace("kind: auto", f"kind: {engine}")
