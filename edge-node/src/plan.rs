@@ -7,7 +7,7 @@
 use crate::models::Model;
 use crate::service::Service;
 use kerf_graph::CutModel;
-use kerf_mesh::NodeState;
+use kerf_mesh::{AskError, NodeState};
 use kerf_planner::tiers::{Constraints, Objective, PartKind, Plan, PlanError, plan};
 use kerf_planner::{AssembleError, Machine, Shapes, Way, assemble};
 use kerf_profile::Profile;
@@ -15,12 +15,15 @@ use kerf_serving::ProfileFolder;
 use kerf_settings::ExpectedLink;
 use kerf_tensor::{DType, NamedTensor, Tensor};
 use kerf_wire::{Ask, PROFILE, Request, RequestId};
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Time for an exchange of profiles.
 const EXCHANGE: Duration = Duration::from_secs(30);
+/// Profiles change rarely and take tens of kilobytes: a link that comes and goes shall not carry
+/// them each time.
+const MEET_AGAIN: Duration = Duration::from_secs(600);
 
 /// A place to cut, and what it promises.
 struct Choice {
@@ -53,19 +56,14 @@ impl Planning {
         let mesh = &this.service.pipeline.mesh;
         this.clone().plan_all().await;
         let mut changes = mesh.changes();
-        let mut met = BTreeSet::new();
+        let mut met: BTreeMap<String, Instant> = BTreeMap::new();
         loop {
-            let connected: BTreeSet<String> = mesh
-                .status()
-                .into_iter()
-                .filter(|node| node.state == NodeState::Connected)
-                .map(|node| node.node)
-                .collect();
-            // Another connection may lead to another replica, with news.
-            met.retain(|node| connected.contains(node));
-            for node in connected {
-                if met.insert(node.clone()) {
-                    this.meet(&node).await;
+            let nodes = mesh.status().into_iter().filter(|node| node.state == NodeState::Connected);
+            for node in nodes.map(|node| node.node) {
+                if met.get(&node).is_none_or(|last| last.elapsed() > MEET_AGAIN) {
+                    if this.clone().meet(&node).await {
+                        met.insert(node, Instant::now());
+                    }
                     this.clone().plan_all().await;
                 }
             }
@@ -79,16 +77,22 @@ impl Planning {
         self.service.models.values().filter(|model| model.is_planned)
     }
 
-    /// Exchanges profiles of every planned model with a node.
-    async fn meet(&self, node: &str) {
+    /// Exchanges profiles of every planned model with a node; whether it answered.
+    async fn meet(self: Arc<Self>, node: &str) -> bool {
+        let mut has_answered = true;
         for model in self.planned() {
             let served = &model.served;
-            let own = match self.profiles.own(served) {
-                Ok(own) => own,
-                Err(error) => {
+            let own = {
+                let (this, model) = (Arc::clone(&self), Arc::clone(model));
+                off_thread(move || this.profiles.own(&model.served)).await
+            };
+            let own = match own {
+                Some(Ok(own)) => own,
+                Some(Err(error)) => {
                     tracing::warn!(%error, "no profile to give");
                     None
                 }
+                None => None,
             };
             let request = Request {
                 id: RequestId(rand::random()),
@@ -102,10 +106,18 @@ impl Planning {
                 outputs: Vec::new(),
             };
             match self.service.pipeline.mesh.ask(node, &request).await {
-                Ok(answer) => self.learn(model, node, &answer.tensors),
-                Err(error) => tracing::warn!(node, model = served.name, %error, "no profile"),
+                Ok(answer) => {
+                    let (this, model, node) = (Arc::clone(&self), Arc::clone(model), node.to_owned());
+                    off_thread(move || this.learn(&model, &node, &answer.tensors)).await;
+                }
+                Err(error) => {
+                    tracing::warn!(node, model = served.name, %error, "no profile");
+                    // A node that refuses, such as one that lacks the model, has answered too.
+                    has_answered &= matches!(error, AskError::Refused(_));
+                }
             }
         }
+        has_answered
     }
 
     fn learn(&self, model: &Model, node: &str, tensors: &[NamedTensor]) {
@@ -125,11 +137,7 @@ impl Planning {
     }
 
     async fn plan_all(self: Arc<Self>) {
-        // Files are read and segments compiled.
-        let planned = tokio::task::spawn_blocking(move || self.planned().for_each(|model| self.plan(model)));
-        if let Err(error) = planned.await {
-            tracing::error!(%error, "planning ended");
-        }
+        off_thread(move || self.planned().for_each(|model| self.plan(model))).await;
     }
 
     fn plan(&self, model: &Model) {
@@ -145,6 +153,14 @@ impl Planning {
             }
             Err(error) => return tracing::warn!(model = name, %error, "no plan: all runs here"),
         };
+        let (profiled, runs) = (&own.engine.name, served.runner.preferred());
+        if profiled != runs {
+            return tracing::warn!(
+                model = name,
+                "no plan: the profile is of engine {profiled}, this node runs {runs}; `edge-node --profile` \
+                 makes another; all runs here"
+            );
+        }
         let nodes = self.service.pipeline.mesh.status();
         let clouds = nodes.into_iter().filter_map(|node| match self.profiles.of(served, &node.node) {
             Ok(profile) => Some((node.node, profile?)),
@@ -169,6 +185,12 @@ impl Planning {
             Err(error) => tracing::warn!(model = name, %error, "the plan cannot be followed"),
         }
     }
+}
+
+/// Reads files or compiles where that holds nobody up; `None` where it panicked.
+async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.inspect_err(|error| tracing::error!(%error, "planning ended")).ok()
 }
 
 fn tensor(profile: &Profile) -> Option<NamedTensor> {

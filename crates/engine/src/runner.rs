@@ -44,6 +44,11 @@ impl Runner {
         &self.model
     }
 
+    /// Name of the engine that is asked first; empty where there is none.
+    pub fn preferred(&self) -> &'static str {
+        self.engines.first().map_or("", |engine| engine.name())
+    }
+
     /// Runs segment `from..to` on what `values` holds and adds its outputs to them.
     ///
     /// Compiles first where necessary: call it where blocking is allowed.
