@@ -44,14 +44,13 @@ pub(crate) fn run(args: &PlanArgs) -> anyhow::Result<Outcome> {
     if let Some(path) = &args.html {
         std::fs::write(path, page::render(&report)).with_context(|| path.display().to_string())?;
     }
+    let measured = args.running.measure.then(|| measure(args, &report)).transpose()?;
     if args.json {
-        let measured = args.running.measure.then(|| measure(args, &report)).transpose()?;
         emit_json(&Whole { report: &report, measured })?;
-        return Ok(Outcome::Passed);
-    }
-    emit(&table::render(&report, Paint::detect()))?;
-    if args.running.measure {
-        emit(&measure(args, &report)?.render(Paint::detect()))?;
+    } else {
+        let paint = Paint::detect();
+        let measured = measured.map_or_else(String::new, |measured| measured.render(paint));
+        emit(&(table::render(&report, paint) + &measured))?;
     }
     Ok(Outcome::Passed)
 }

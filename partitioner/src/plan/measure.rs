@@ -52,7 +52,8 @@ pub(crate) struct MeasureArgs {
     #[arg(long)]
     pub(crate) measure: bool,
     /// Requests for each
-    #[arg(long, default_value_t = 20, value_name = "N", value_parser = clap::value_parser!(u32).range(3..=100_000))]
+    #[arg(long, default_value_t = 20, value_name = "N", requires = "measure",
+        value_parser = clap::value_parser!(u32).range(3..=100_000))]
     pub(crate) requests: u32,
     /// Pictures to ask with, where the profiles were taken with pictures [default: random tensors]
     #[arg(long, value_name = "DIR", requires = "measure")]

@@ -142,3 +142,46 @@ fn wrong_questions_are_refused() {
     }
     bench.plan(Path::new("/nowhere"), &edge, &link).refuses("/nowhere");
 }
+
+#[test]
+fn a_plan_is_run_over_an_emulated_link() {
+    let bench = Bench::new();
+    let [edge, cloud] =
+        [("e", 2e-3), ("c", 1e-3)].map(|(name, step)| bench.write(name, &bench.profile(step)));
+    let asked = ["--bandwidth", "50Mbps", "--rtt", "20ms", "--measure", "--requests", "3"];
+    let shown = bench.plan(&edge, &cloud, &asked).succeeds();
+    for part in
+        ["emulated link: 50 Mbps up", "u8 pixels → cloud was not run", "the edge's profile is of h (c)"]
+    {
+        assert!(shown.contains(part), "{part}\n{shown}");
+    }
+    let told = bench.plan(&edge, &cloud, &[&asked[..], &["--json"]].concat()).succeeds();
+    let told: Value = serde_json::from_str(&told).unwrap();
+    let choices = told["measured"]["choices"].as_array().unwrap();
+    let local = |choice: &&Value| choice["name"] == "all on the edge";
+    assert_eq!(choices.iter().filter(local).count(), 1);
+    assert!(choices.len() >= 3, "{choices:?}");
+    for choice in choices {
+        let seconds = |part: &str| choice[part]["measured_s"].as_f64().unwrap();
+        assert_eq!(choice["requests"], 3);
+        if local(&choice) {
+            assert!(seconds("cloud") == 0.0 && seconds("edge") > 0.0);
+        } else {
+            // No link is faster than its delay.
+            assert!(seconds("network") >= 0.02 && seconds("cloud") > 0.0, "{choice}");
+        }
+        assert!(seconds("total") >= seconds("edge") + seconds("cloud"));
+    }
+
+    let tier = ["--tier", edge.to_str().unwrap()];
+    for (more, message) in [
+        (&tier[..], "no tiers in between"),
+        (&["--inputs", "/nowhere"], "taken without pictures"),
+        (&["--bind", "M=2"], "no such symbolic dimension"),
+    ] {
+        bench.plan(&edge, &cloud, &[&asked[..], more].concat()).refuses(message);
+    }
+    bench
+        .plan(&edge, &cloud, &["--bandwidth", "1Mbps", "--rtt", "1ms", "--bind", "N=2"])
+        .refuses("--measure");
+}
