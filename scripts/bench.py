@@ -220,8 +220,43 @@ def bench_plan(folder):
     return rows + ["", f"Whole requests: median error {errors(totals)}. Parts: median error {errors(parts)}."]
 
 
+def bench_profile(folder):
+    rows = ["| model | engine | ranges timed | left out in turn: median, p90 | predicted, then timed: ranges, median, p90 |",
+            "|---|---|---|---|---|"]
+    for model, engine in (("mobilenet_v2_imagenet_fp32", "ort"), ("mobilenet_v2_imagenet_fp32", "tract"), ("yolox_nano", "ort")):
+        packed = folder / "models" / model
+        packed = packed if packed.exists() else pack(folder, model, model)
+        told = subprocess.run(
+            [TARGET / "partitioner", "profile", packed, "-o", folder / f"{model}.{engine}.json", "--engine", engine,
+             "--threads", "1", "--budget", "12s", "--check", "12", "--json"], text=True, capture_output=True)
+        found = json.loads(told.stdout)
+        out, check, last = found["leave_out"], found["check"], len(found["profile"]["boundaries"]) - 1
+        timed = sum(1 for each in found["profile"]["ranges"] if each["batch"] == 1)
+        ahead = f"{len(check['ranges'])}, {check['median']:.1%}, {check['p90']:.1%}" if check["ranges"] else "none was left"
+        rows.append(f"| {model} | {engine} | {timed} of {last * (last + 1) // 2} | {out['median']:.1%}, {out['p90']:.1%} | {ahead} |")
+    return rows
+
+
+def bench_planner(_folder):
+    out = subprocess.run(["cargo", "bench", "-q", "-p", "kerf-planner"], cwd=ROOT, text=True, capture_output=True, check=True,
+                         env={**os.environ, "KERF_MODELS": os.environ.get("KERF_LARGE_MODELS", "")})
+    rows = ["| what | median |", "|---|---|"]
+    for name, median, unit in re.findall(r"^(\S.*?)\n? +time: +\[\S+ \S+ (\S+) (\S+) \S+ \S+\]", out.stdout, re.M):
+        rows.append(f"| {name.removeprefix('planner/')} | {float(median):.3g} {unit} |")
+    return rows
+
+
+def bench_link(_folder):
+    out = run("cargo", "run", "-q", "--release", "-p", "kerf-testbed", "--example", "link_accuracy", cwd=ROOT).stdout
+    rows = ["| Mbit/s | one-way delay, ms | rate off by, % | delay late by, ms: p50, p90, worst |", "|---|---|---|---|"]
+    for cell in json.loads(out):
+        late = cell["delay_error_ms"]
+        rows.append(f"| {cell['mbit_per_s']:g} | {cell['one_way_ms']} | {cell['rate_error_percent']:.3f} | {late['p50']:.2f}, {late['p90']:.2f}, {late['max']:.2f} |")
+    return rows
+
+
 BENCHES = {"cut": bench_cut, "mesh": bench_mesh, "memory": bench_memory, "inspect": bench_inspect,
-           "plan": bench_plan, "transport": bench_transport, "binaries": bench_binaries, "build": bench_build}
+           "profile": bench_profile, "planner": bench_planner, "plan": bench_plan, "link": bench_link, "transport": bench_transport, "binaries": bench_binaries, "build": bench_build}
 
 
 def main():
