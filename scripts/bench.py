@@ -200,8 +200,8 @@ def bench_plan(folder):
         "yolox_nano": (("--resize", "416x416", "--scale", "1", "--channels", "bgr"), pictures),
         "cifar10_resnet20": ((), ()),
     }
-    rows = ["| model | link | choices run | chosen | edge, ms | network, ms | cloud, ms | total, ms | totals of all choices off by: median, worst |",
-            "|---|---|---|---|---|---|---|---|---|"]
+    rows = ["| model | link | choice, and the best that sends | edge, ms | network, ms | cloud, ms | total, ms | totals of all choices run off by: median, worst |",
+            "|---|---|---|---|---|---|---|---|"]
     totals, parts = [], []
     for model, (steps, inputs) in models.items():
         packed = pack(folder, model, model, *steps)
@@ -214,9 +214,11 @@ def bench_plan(folder):
             totals += [choice["total"] for choice in choices]
             parts += [choice[part] for choice in choices for part in ("edge", "network", "cloud")]
             off = [abs(choice["total"]["predicted_s"] / choice["total"]["measured_s"] - 1) for choice in choices]
-            chosen = choices[0]
-            cells = [both(chosen[part]) for part in ("edge", "network", "cloud", "total")]
-            rows.append(f"| {model} | {rate}, {rtt} | {len(choices)} | {chosen['name']} | {' | '.join(cells)} | {statistics.median(off):.1%}, {max(off):.1%} |")
+            # The choice, and the best that sends anything.
+            sends = min((choice for choice in choices if choice["cloud"]["measured_s"] > 0), key=lambda choice: choice["total"]["predicted_s"])
+            for choice in choices[:1] + [sends] * (sends is not choices[0]):
+                cells = [both(choice[part]) for part in ("edge", "network", "cloud", "total")]
+                rows.append(f"| {model} | {rate}, {rtt} | {choice['name']} | {' | '.join(cells)} | {statistics.median(off):.1%}, {max(off):.1%} of {len(choices)} |")
     return rows + ["", f"Whole requests: median error {errors(totals)}. Parts: median error {errors(parts)}."]
 
 

@@ -72,7 +72,8 @@ impl Client {
             bail!("the edge finished what the cloud was meant to: {reason}");
         }
         let seconds = |keys: &[&str]| -> f64 {
-            keys.iter().filter_map(|key| said.get(*key)?.as_f64()).sum::<f64>() / 1e6
+            // A sum of nothing is −0.
+            0.0 + keys.iter().filter_map(|key| said.get(*key)?.as_f64()).sum::<f64>() / 1e6
         };
         Ok(Seen {
             edge: question.decode + seconds(&["queue_us", "preprocess_us", "head_us", "tail_us"]),
