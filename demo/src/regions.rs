@@ -15,7 +15,8 @@ use std::time::Duration;
 
 pub(crate) const SLOWDOWNS: [f64; 3] = [10.0, 25.0, 60.0];
 pub(crate) const RTT_MS: [f64; 4] = [5.0, 10.0, 20.0, 50.0];
-pub(crate) const RATES_MBPS: [f64; 8] = [0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0];
+pub(crate) const RATES_MBPS: [f64; 13] =
+    [0.25, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0, 5.6, 8.0, 16.0, 32.0];
 
 /// Runs of each segment; the median counts.
 const RUNS: usize = 9;
