@@ -91,7 +91,12 @@ fn head(report: &Report) -> String {
         (
             "energy per request",
             choice.joules.map_or_else(|| "unknown".into(), print::joules),
-            if is_measured { "measured" } else { "modelled" }.into(),
+            match choice.joules {
+                None => "profile with --power",
+                Some(_) if is_measured => "measured",
+                Some(_) => "modelled",
+            }
+            .into(),
         ),
         ("agreement", format!("{:.1}%", choice.agreement * 100.0), "with the whole model".into()),
     ];
