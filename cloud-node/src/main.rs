@@ -9,7 +9,7 @@ use std::process::ExitCode;
 /// Finishes inferences that edge nodes began: takes activations over QUIC and runs the rest of the
 /// model.
 #[derive(Parser)]
-#[command(version, mut_arg("config", |arg| arg.default_value("configs/cloud.yaml")))]
+#[command(version, mut_arg("config", |arg| arg.required(false).default_value("configs/cloud.yaml")))]
 struct Arguments {
     #[command(flatten)]
     node: NodeArguments,
@@ -50,4 +50,14 @@ async fn serve(settings: CloudSettings) -> anyhow::Result<()> {
     tracing::info!("stopping");
     node.stop().await;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_argument_has_a_default() {
+        assert!(Arguments::try_parse_from(["cloud-node"]).is_ok());
+    }
 }

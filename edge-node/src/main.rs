@@ -13,7 +13,7 @@ const DRAIN: Duration = Duration::from_secs(20);
 /// Answers the Open Inference Protocol on localhost: runs the first part of each model here and the
 /// rest in the cloud, or here too when the cloud is gone.
 #[derive(Parser)]
-#[command(version, mut_arg("config", |arg| arg.default_value("configs/edge.yaml")))]
+#[command(version, mut_arg("config", |arg| arg.required(false).default_value("configs/edge.yaml")))]
 struct Arguments {
     #[command(flatten)]
     node: NodeArguments,
@@ -51,4 +51,14 @@ async fn serve(settings: EdgeSettings) -> anyhow::Result<ExitCode> {
     shutdown_signal().await?;
     tracing::info!("stopping");
     Ok(if node.stop(DRAIN).await { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_argument_has_a_default() {
+        assert!(Arguments::try_parse_from(["edge-node"]).is_ok());
+    }
 }
