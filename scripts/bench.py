@@ -240,7 +240,7 @@ def bench_profile(folder):
 
 
 def bench_planner(_folder):
-    out = subprocess.run(["cargo", "bench", "-q", "-p", "kerf-planner"], cwd=ROOT, text=True, capture_output=True, check=True,
+    out = subprocess.run(["cargo", "bench", "-q", "-p", "kerf-planner", "--bench", "cut", "--bench", "decide", "--", "--warm-up-time", "0.3", "--measurement-time", "1"], cwd=ROOT, text=True, capture_output=True, check=True,
                          env={**os.environ, "KERF_MODELS": os.environ.get("KERF_LARGE_MODELS", "")})
     rows = ["| what | median |", "|---|---|"]
     for name, median, unit in re.findall(r"^(\S.*?)\n? +time: +\[\S+ \S+ (\S+) (\S+) \S+ \S+\]", out.stdout, re.M):
