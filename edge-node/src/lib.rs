@@ -111,7 +111,8 @@ impl EdgeNode {
         let admin_address = admin.local_addr();
         let mut background =
             vec![tokio::spawn(admin.run()), tokio::spawn(observe(Arc::clone(&service), Arc::clone(&store)))];
-        if let (Some(profiles), Some(link)) = (&settings.profiles, settings.link.expected) {
+        let is_planned = service.models.values().any(|model| model.is_planned);
+        if let (true, Some(profiles), Some(link)) = (is_planned, &settings.profiles, settings.link.expected) {
             let (service, profiles) = (Arc::clone(&service), ProfileFolder::new(profiles));
             background.push(tokio::spawn(plan::Planning { service, profiles, link }.run()));
         }

@@ -91,12 +91,14 @@ impl Model {
 
     /// Moves the split once what it needs is ready. Requests under way end as they began.
     pub(crate) fn follow(&self, split: usize, plan: String) -> Result<(), LoadError> {
-        *self.plan.lock().unwrap_or_else(PoisonError::into_inner) = Some(plan);
         let before = self.split();
+        if split != before {
+            self.prepare(split)?;
+        }
+        *self.plan.lock().unwrap_or_else(PoisonError::into_inner) = Some(plan);
         if split == before {
             return Ok(());
         }
-        self.prepare(split)?;
         self.split.store(split, Ordering::Relaxed);
         // Another tail takes another time.
         self.tail_us.store(0, Ordering::Relaxed);
