@@ -52,8 +52,8 @@ pub struct Regret {
     pub at_price: f64,
     /// The mean over [`prices`](Self::prices).
     pub mean: f64,
-    /// What was sampled: the breakpoints of the proposals, and as many prices again in equal
-    /// ratios.
+    /// What was sampled: the breakpoints of the proposals, where each would be missed the most,
+    /// and prices in equal ratios.
     pub prices: Vec<f64>,
 }
 
@@ -160,11 +160,16 @@ fn candidates(dag: &Dag, proposals: &Proposals) -> Result<Vec<Candidate>, NestEr
     Ok(all)
 }
 
-/// The ends and breakpoints, and prices in equal ratios between the first that is not 0 and the last.
+/// The ends and breakpoints, where each proposal would be missed the most, and prices in equal
+/// ratios between the first that is not 0 and the last.
 fn prices(proposals: &Proposals) -> Vec<f64> {
     let Range { from, to, .. } = proposals.range;
     let mut prices: Vec<f64> = proposals.all.iter().map(|proposal| proposal.from).collect();
     prices.extend([from, to]);
+    // At its breakpoints a proposal's neighbours are as good, and its piece may be too short for
+    // a price in equal ratios to fall within.
+    let neighbours = proposals.all.windows(3).map(|it| (&it[0].measure, &it[2].measure));
+    prices.extend(neighbours.map(|(a, b)| crossing(&proposals.range, a, b)));
     let low = lowest(proposals);
     let inner = prices.iter().copied().filter(|price| *price < to).fold(low, f64::max);
     // Beyond the last breakpoint nothing changes, however far the range goes.
@@ -304,12 +309,11 @@ impl Table {
 /// The largest regret over the whole range. Between two neighbours of all crossings of two lines
 /// each curve is straight, and a ratio of straight lines has its largest value at an end.
 fn worst(range: &Range, proposals: &Proposals, chain: &[Measure]) -> (f64, f64) {
-    let bytes = |measure: &Measure| measure.up + range.down * measure.down;
     let mut prices: Vec<f64> = proposals.all.iter().map(|proposal| proposal.from).collect();
     prices.extend([range.from, range.to]);
     for (index, a) in chain.iter().enumerate() {
         for b in &chain[..index] {
-            prices.push((a.work - b.work) / (bytes(b) - bytes(a)));
+            prices.push(crossing(range, a, b));
         }
     }
     let first = if least(proposals, range.from) > 0.0 { range.from } else { lowest(proposals) };
@@ -322,6 +326,11 @@ fn worst(range: &Range, proposals: &Proposals, chain: &[Measure]) -> (f64, f64) 
     };
     let all = prices.into_iter().map(|price| (regret(price), price));
     all.fold((0.0, first), |worst, other| if other.0 > worst.0 { other } else { worst })
+}
+
+/// The price at which two sets cost the same; no number of the range where there is none.
+fn crossing(range: &Range, a: &Measure, b: &Measure) -> f64 {
+    (a.work - b.work) / (range.bytes(b) - range.bytes(a))
 }
 
 /// The lowest end or breakpoint above 0.

@@ -82,7 +82,8 @@ impl Range {
         Price { up, down: up * self.down }
     }
 
-    fn bytes(&self, measure: &Measure) -> f64 {
+    /// Bytes both ways, in bytes up.
+    pub(super) fn bytes(&self, measure: &Measure) -> f64 {
         measure.up + self.down * measure.down
     }
 

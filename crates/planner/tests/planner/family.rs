@@ -1,7 +1,7 @@
 //! Families of cuts against all closed sets and all chains.
 
 use crate::graphs::{bits, closed_sets, dag, free_dag};
-use kerf_planner::cut::{Dag, Measure, Tie};
+use kerf_planner::cut::{Dag, Measure, Node, Tensor, Tie};
 use kerf_planner::family::{Aim, Family, Nesting, Proposals, Range, nest, order, sweep};
 use proptest::prelude::*;
 
@@ -19,6 +19,28 @@ fn least(sets: &[(u32, Measure)], range: &Range, price: f64) -> f64 {
 
 fn is_close(a: f64, b: f64) -> bool {
     (a - b).abs() <= 1e-9 * (1.0 + a.abs().max(b.abs()))
+}
+
+/// Four layers of which the middle ones pay at nearly the same price, between others that pay at
+/// prices twelve orders of magnitude apart.
+#[test]
+fn a_set_that_serves_few_prices_is_kept_where_there_is_room() {
+    let work = [1e-6, 1.0, 1.01, 1e6];
+    let nodes = work.map(|edge| Node { edge, ..Node::default() }).to_vec();
+    let tensor = |index: usize| Tensor {
+        producer: index.checked_sub(1),
+        consumers: if index < 4 { vec![index] } else { vec![] },
+        bytes: 5.0 - index as f64,
+        is_output: index == 4,
+        must_stay: false,
+    };
+    let dag = Dag::new(nodes, (0..5).map(tensor).collect()).unwrap();
+    let proposals = found(&dag, (1e-9, 1e9, 0.0), Tie::Smallest);
+    assert_eq!(proposals.all.len(), 5);
+    for aim in [Aim::Worst, Aim::Mean] {
+        let family = nest(&dag, &proposals, Nesting { max: 5, aim }).unwrap();
+        assert_eq!((family.chain.len(), family.regret.worst), (5, 0.0));
+    }
 }
 
 proptest! {
