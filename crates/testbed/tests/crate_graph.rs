@@ -8,8 +8,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
 /// No tokio, no sockets, no clock, no files.
-const PURE: &[&str] =
-    &["bundle", "graph", "inputs", "planner", "preprocess", "profile", "settings", "tensor", "wire"];
+const PURE: &[&str] = &[
+    "agreement",
+    "bundle",
+    "codec",
+    "codec-fit",
+    "graph",
+    "inputs",
+    "planner",
+    "preprocess",
+    "profile",
+    "settings",
+    "tensor",
+    "wire",
+];
 const ENGINES: &[&str] = &["engine", "engine-ort", "engine-tract", "engines", "profiler"];
 const IO: &[&str] = &["identity", "mesh", "oip", "power", "repository", "serving", "telemetry", "transport"];
 const BINARIES: &[&str] = &["cloud-node", "demo", "edge-node", "partitioner"];

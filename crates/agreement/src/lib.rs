@@ -1,0 +1,1 @@
+//! Whether an answer says the same as that of the whole model.

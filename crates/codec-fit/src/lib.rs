@@ -1,0 +1,1 @@
+//! Codecs fitted to the activations of a model.
