@@ -1,6 +1,7 @@
 //! Encoded bytes to 8-bit pixels, as Pillow's `convert("RGB")` and `convert("L")`.
 
-use crate::{Channels, Limits, PictureError, Pixels, Size, jpeg};
+use crate::jpeg::{self, Found};
+use crate::{Channels, Limits, PictureError, Pixels, Size};
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader};
 use std::io::Cursor;
 
@@ -9,8 +10,17 @@ pub(crate) fn decode(encoded: &[u8], channels: Channels, limits: &Limits) -> Res
     if encoded.len() > limits.encoded_bytes {
         return Err(PictureError::TooLong { format, bytes: encoded.len(), limit: limits.encoded_bytes });
     }
-    if kind == ImageFormat::Jpeg && !jpeg::is_complete(encoded) {
-        return Err(PictureError::Truncated { format });
+    if kind == ImageFormat::Jpeg {
+        match jpeg::survey(encoded) {
+            Found::Whole => {}
+            Found::Truncated => return Err(PictureError::Truncated { format }),
+            Found::Apart => {
+                return Err(PictureError::Unsupported {
+                    what: "a JPEG with a scan for each colour channel",
+                    advice: "save it with all channels in one scan, as most programs do",
+                });
+            }
+        }
     }
     let mut reader = ImageReader::with_format(Cursor::new(encoded), kind);
     let mut allowed = image::Limits::no_limits();

@@ -17,9 +17,11 @@ mod decode;
 mod error;
 mod geometry;
 mod jpeg;
+mod recode;
 mod steps;
 
 pub use error::{PictureError, PreprocessError, StepsError};
+pub use recode::{Recode, RecodeError};
 pub use steps::{Channels, Filter, Layout, PixelType, Resize, Size, Steps};
 
 use bytes::{BufMut, BytesMut};
