@@ -3,7 +3,9 @@
 use crate::service::Service;
 use kerf_serving::Served;
 use kerf_tensor::{DType, NamedTensor, Tensor};
-use kerf_wire::{Answer, Arrival, Load, PROFILE, Reason, Refusal, Request, Response, Timings};
+use kerf_wire::{
+    Answer, Arrival, CODEC_RAW, CodedTensor, Load, PROFILE, Reason, Refusal, Request, Response, Timings,
+};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -48,15 +50,15 @@ fn exchange_now(
     service: &Service,
     edge: &str,
     request: Request,
-) -> Result<Vec<NamedTensor>, (Reason, String)> {
+) -> Result<Vec<CodedTensor>, (Reason, String)> {
     let missing = || (Reason::ModelMissing, format!("this node has no model '{}'", request.model));
     let served: &Served = service.models.find(&request.model).ok_or_else(missing)?;
     let Some(folder) = &service.profiles else { return Ok(Vec::new()) };
-    for NamedTensor { name, tensor } in &request.tensors {
-        if name != PROFILE || tensor.dtype() != DType::U8 {
+    for CodedTensor { name, dtype, codec, data, .. } in &request.tensors {
+        if (name.as_str(), *dtype, *codec) != (PROFILE, DType::U8, CODEC_RAW) {
             return Err((Reason::BadRequest, format!("'{name}' is not a profile")));
         }
-        folder.keep(served, edge, tensor.data()).map_err(|error| (Reason::BadRequest, error.to_string()))?;
+        folder.keep(served, edge, data).map_err(|error| (Reason::BadRequest, error.to_string()))?;
         tracing::info!(model = served.name, edge, "keeps a profile");
     }
     let own = folder.own(served).unwrap_or_else(|error| {
@@ -68,5 +70,5 @@ fn exchange_now(
         Tensor::from_vec(&[json.len()], json)
     });
     let tensor = tensor.transpose().map_err(|error| (Reason::Failed, error.to_string()))?;
-    Ok(tensor.map(|tensor| NamedTensor { name: PROFILE.to_owned(), tensor }).into_iter().collect())
+    Ok(tensor.map(|tensor| NamedTensor { name: PROFILE.to_owned(), tensor }.into()).into_iter().collect())
 }

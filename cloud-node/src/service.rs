@@ -3,10 +3,13 @@
 
 use crate::metrics::Metrics;
 use crate::profiles;
+use kerf_bundle::Coding;
 use kerf_identity::PeerIdentity;
 use kerf_serving::{Admission, Compute, ComputeError, Models, Permit, ProfileFolder, Served};
 use kerf_transport::Handler;
-use kerf_wire::{Answer, Arrival, Ask, Load, Reason, Refusal, Request, RequestHeader, Response, Timings};
+use kerf_wire::{
+    Answer, Arrival, Ask, Load, Reason, Refusal, Request, RequestHeader, Response, TensorHeader, Timings,
+};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -43,6 +46,10 @@ impl Handler for Shared {
         }
         if header.ask == Ask::Profiles && header.payload() > kerf_profile::MAX_BYTES as u64 {
             return refuse(Reason::BadRequest, "the profile is too large".to_owned());
+        }
+        let unknown = |it: &TensorHeader| served.codecs.check(header.boundary, &it.name, it.codec).err();
+        if let Some(error) = header.tensors.iter().find_map(unknown) {
+            return refuse(Reason::Unsupported, error.to_string());
         }
         if usize::from(header.boundary) >= served.last() {
             let message =
@@ -102,14 +109,17 @@ impl Service {
         let missing = || (Reason::ModelMissing, format!("this node has no model '{}'", request.model));
         let served = Arc::clone(self.models.find(&request.model).ok_or_else(missing)?);
         let boundary = usize::from(request.boundary);
-        let values = served
-            .accept(boundary, request.tensors)
-            .map_err(|error| (Reason::BadRequest, error.to_string()))?;
         let wanted = wanted(&served, request.outputs)?;
+        let (tensors, reply) = (request.tensors, request.reply);
 
         let work = move || -> Result<_, (Reason, String)> {
-            let mut values = values;
             let decoding = Instant::now();
+            let tensors = served
+                .codecs
+                .decode(request.boundary, tensors)
+                .map_err(|error| (Reason::BadRequest, error.to_string()))?;
+            let mut values =
+                served.accept(boundary, tensors).map_err(|error| (Reason::BadRequest, error.to_string()))?;
             served.decode(&mut values).map_err(|error| (Reason::BadRequest, error.to_string()))?;
             let decode = decoding.elapsed();
             let run = served
@@ -118,7 +128,12 @@ impl Service {
                 .map_err(|error| (Reason::Failed, error.to_string()))?;
             let tensors =
                 served.outputs(&wanted, &values).map_err(|error| (Reason::BadRequest, error.to_string()))?;
-            Ok((tensors, run.engine.to_owned(), decode, run.elapsed))
+            let encoding = Instant::now();
+            // A codec that this node does not know leaves the outputs as they are.
+            let reply = Coding::from_number(reply).unwrap_or(Coding::RAW);
+            let shipment = served.codecs.encode(served.last() as u16, tensors, reply);
+            let encode = if reply == Coding::RAW { Duration::ZERO } else { encoding.elapsed() };
+            Ok((shipment.tensors, run.engine.to_owned(), [decode, run.elapsed, encode]))
         };
         // A request never waits longer than its sender does, and no peer makes it wait for days.
         let deadline = started + request.deadline.min(LONGEST);
@@ -126,13 +141,13 @@ impl Service {
             ComputeError::Deadline { .. } => (Reason::DeadlinePassed, error.to_string()),
             ComputeError::Stopped(reason) => (Reason::Failed, reason),
         })?;
-        let (tensors, engine, decode, compute) = done.value?;
+        let (tensors, engine, [decode, compute, encode]) = done.value?;
         Ok(Answer {
             id: request.id,
             node: self.node.clone(),
             engine,
             tensors,
-            timings: Timings { queue: done.queued, decode, compute, total: started.elapsed() },
+            timings: Timings { queue: done.queued, decode, compute, encode, total: started.elapsed() },
             load: Load { queued: self.compute.waiting() as u32, running: self.compute.running() as u32 },
             arrival,
         })

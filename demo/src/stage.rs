@@ -203,6 +203,8 @@ impl Stage {
             models: vec![ModelSettings {
                 name: self.served.name.clone(),
                 split,
+                codec: CodecChoice::Raw,
+                agreement: Share { millionths: 1_000_000 },
                 fallback: Fallback::Required,
                 deadline: Duration::from_secs(5),
             }],

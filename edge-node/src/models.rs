@@ -1,9 +1,10 @@
 //! Models as this edge node serves them: loaded, and with their route chosen.
 
+use kerf_bundle::Coding;
 use kerf_serving::{LoadError, Served};
 pub(crate) use kerf_settings::Fallback;
-use kerf_settings::{ModelSettings, Split};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use kerf_settings::{CodecChoice, ModelSettings, Split};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -13,17 +14,29 @@ const RESERVE_FLOOR: Duration = Duration::from_millis(10);
 /// A model and its settings on this node.
 pub(crate) struct Model {
     pub(crate) served: Arc<Served>,
-    /// Boundary to ship from: 0 ships the inputs, the last one nothing.
-    split: AtomicUsize,
-    /// Whether plans may move it.
+    /// The way that requests take now, and what the plan that chose it expects.
+    way: Mutex<(Way, Option<String>)>,
+    /// Whether plans may change it.
     pub(crate) is_planned: bool,
-    /// What the plan in force expects, for people.
-    plan: Mutex<Option<String>>,
+    codec: CodecChoice,
+    /// Least agreement of codecs chosen by themselves.
+    agreement: f64,
     pub(crate) fallback: Fallback,
     /// Time given to a request that names none.
     pub(crate) deadline: Duration,
     /// Recent time of a local tail in microseconds; 0 until there was one.
     tail_us: AtomicU64,
+}
+
+/// The way of a request; one takes it whole, since plans change it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Way {
+    /// Boundary to ship from: 0 ships the inputs, the last one nothing.
+    pub(crate) split: usize,
+    /// How its tensors travel.
+    pub(crate) there: Coding,
+    /// How the answer may.
+    pub(crate) back: Coding,
 }
 
 /// Why a model of the settings cannot be served.
@@ -41,6 +54,21 @@ pub enum ModelError {
         /// The model's last boundary.
         last: usize,
     },
+    /// The codec is none that the model was packed with.
+    #[error(
+        "models.{model}.codec is {codec}, but {model} has no codec of that name at b{boundary}; it has {known}; \
+         `partitioner pack --inputs` fits codecs"
+    )]
+    NoSuchCodec {
+        /// The model.
+        model: String,
+        /// As configured.
+        codec: String,
+        /// Where it is cut.
+        boundary: usize,
+        /// The codecs there.
+        known: String,
+    },
 }
 
 impl Model {
@@ -56,25 +84,44 @@ impl Model {
                 return Err(ModelError::NoSuchBoundary { model: served.name.clone(), boundary, last });
             }
         };
+        let is_planned = settings.split == Split::Auto;
+        if let CodecChoice::Named(name) = &settings.codec
+            && !is_planned
+            && split < last
+            && served.codecs.named(split, name).is_none()
+        {
+            let names = served.codecs.measured().into_iter().flat_map(|codecs| codecs.at(split));
+            let names: Vec<&str> = names.map(|codec| codec.name.as_str()).chain(["raw"]).collect();
+            let (model, codec, known) = (served.name.clone(), name.clone(), names.join(", "));
+            return Err(ModelError::NoSuchCodec { model, codec, boundary: split, known });
+        }
+        let (codec, agreement) = (settings.codec.clone(), settings.agreement.as_f64());
+        let way = codings(&served, split, &codec, agreement);
         Ok(Self {
             served,
-            split: AtomicUsize::new(split),
-            is_planned: settings.split == Split::Auto,
-            plan: Mutex::default(),
+            way: Mutex::new((way, None)),
+            is_planned,
+            codec,
+            agreement,
             fallback: settings.fallback,
             deadline: settings.deadline,
             tail_us: AtomicU64::new(0),
         })
     }
 
-    /// Boundary to ship from; a request reads it once, since a plan may move it.
-    pub(crate) fn split(&self) -> usize {
-        self.split.load(Ordering::Relaxed)
+    /// The way that requests take now.
+    pub(crate) fn way(&self) -> Way {
+        self.way.lock().unwrap_or_else(PoisonError::into_inner).0
     }
 
-    /// What the plan in force expects.
+    /// Boundary to ship from.
+    pub(crate) fn split(&self) -> usize {
+        self.way().split
+    }
+
+    /// What the plan in force expects, for people.
     pub(crate) fn plan(&self) -> Option<String> {
-        self.plan.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.way.lock().unwrap_or_else(PoisonError::into_inner).1.clone()
     }
 
     /// Compiles what a split needs first, and keeps what must never have to be compiled.
@@ -95,11 +142,11 @@ impl Model {
         if split != before {
             self.prepare(split)?;
         }
-        *self.plan.lock().unwrap_or_else(PoisonError::into_inner) = Some(plan);
+        let way = codings(&self.served, split, &self.codec, self.agreement);
+        *self.way.lock().unwrap_or_else(PoisonError::into_inner) = (way, Some(plan));
         if split == before {
             return Ok(());
         }
-        self.split.store(split, Ordering::Relaxed);
         // Another tail takes another time.
         self.tail_us.store(0, Ordering::Relaxed);
         let last = self.served.last();
@@ -130,4 +177,21 @@ impl Model {
         let next = if sample >= known { sample } else { known - (known - sample) / 8 };
         self.tail_us.store(next.max(1), Ordering::Relaxed);
     }
+}
+
+/// How tensors travel from a split, and answers back to it.
+fn codings(served: &Served, split: usize, choice: &CodecChoice, agreement: f64) -> Way {
+    let codings = match choice {
+        CodecChoice::Raw => None,
+        // A plan may move the split to where no codec has that name.
+        CodecChoice::Named(name) => served.codecs.named(split, name).map(|there| (there, Coding::RAW)),
+        CodecChoice::Auto => served.codecs.measured().map(|codecs| {
+            let pair = codecs.pair(split, served.last(), agreement);
+            let [there, back] = [pair.there, pair.back]
+                .map(|codec| codec.and_then(|codec| Coding::from_number(codec.id)).unwrap_or(Coding::RAW));
+            (there, back)
+        }),
+    };
+    let (there, back) = codings.unwrap_or((Coding::RAW, Coding::RAW));
+    Way { split, there, back }
 }

@@ -4,13 +4,14 @@
 //! The boundary's tensors are kept until an answer is there, so falling back
 //! never starts over: it goes on from where the head stopped.
 
-use crate::models::{Fallback, Model};
+use crate::models::{Fallback, Model, Way};
+use kerf_bundle::Coding;
 use kerf_engine::{RunError, Values};
 use kerf_graph::CutError;
-use kerf_mesh::{Mesh, MeshError};
-use kerf_serving::{Compute, ComputeError, InputError};
+use kerf_mesh::{Mesh, MeshError, MeshFailure};
+use kerf_serving::{Compute, ComputeError, InputError, Shipment};
 use kerf_tensor::NamedTensor;
-use kerf_wire::{Ask, Request, RequestId};
+use kerf_wire::{Ask, CODEC_RAW, CodedTensor, Reason, Request, RequestId};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -53,6 +54,12 @@ pub(crate) struct Route {
     pub(crate) fallback: Option<String>,
     /// Bytes of tensors shipped.
     pub(crate) shipped: u64,
+    /// The codec that they were shipped under.
+    pub(crate) codec: String,
+    /// Why some went as they were, though a codec was chosen.
+    pub(crate) uncoded: Option<String>,
+    /// Bytes of the answer's tensors, as they came.
+    pub(crate) received: u64,
 }
 
 /// Time by stage; zero for stages that did not happen.
@@ -64,14 +71,20 @@ pub(crate) struct Timings {
     pub(crate) preprocess: Duration,
     /// The head, here.
     pub(crate) head: Duration,
+    /// Tensors to bytes, here.
+    pub(crate) encode: Duration,
     /// The call to the cloud less what the cloud says it spent.
     pub(crate) network: Duration,
     /// The cloud's own waiting.
     pub(crate) cloud_queue: Duration,
-    /// Images to tensors, in the cloud.
+    /// Bytes and images to tensors, in the cloud.
     pub(crate) cloud_decode: Duration,
     /// The cloud's computing.
     pub(crate) cloud_compute: Duration,
+    /// Answers to bytes, in the cloud.
+    pub(crate) cloud_encode: Duration,
+    /// The answer's bytes to tensors, here.
+    pub(crate) decode: Duration,
     /// The tail, here.
     pub(crate) tail: Duration,
 }
@@ -113,7 +126,7 @@ impl Pipeline {
         }
         // Outputs that the head has produced already need no tail.
         if job.outputs.iter().any(|name| values.get(name).is_none()) {
-            match self.ship(model, &values, &job, &mut trip).await {
+            match self.ship(model, &mut values, &job, &mut trip).await {
                 Ok(outputs) => values.extend(outputs),
                 Err(reason) => values = self.fall_back(model, values, &job, reason, &mut trip).await?,
             }
@@ -177,7 +190,7 @@ impl Pipeline {
     async fn ship(
         &self,
         model: &Arc<Model>,
-        values: &Values,
+        values: &mut Values,
         job: &Job,
         trip: &mut Trip,
     ) -> Result<Vec<NamedTensor>, String> {
@@ -185,11 +198,11 @@ impl Pipeline {
         if !self.mesh.available(&served.name, &served.digest) {
             return Err("no cloud node is connected that has the model".into());
         }
-        let tensors = served.shipment(trip.route.split, values).map_err(|error| error.to_string())?;
+        let shipment = self.encode(model, values, job.deadline, trip).await?;
         let wanted: Vec<String> =
             job.outputs.iter().filter(|name| values.get(name).is_none()).cloned().collect();
         let patience = model.patience(job.deadline, Instant::now());
-        let request = Request {
+        let mut request = Request {
             id: job.id,
             ask: Ask::Finish,
             model: served.name.clone(),
@@ -197,25 +210,99 @@ impl Pipeline {
             boundary: trip.route.split as u16,
             deadline: patience,
             traceparent: job.traceparent.clone(),
-            tensors,
+            tensors: shipment.tensors,
             outputs: wanted,
+            reply: trip.way.back.number(),
         };
-        trip.route.shipped = request.tensors.iter().map(|named| named.tensor.data().len() as u64).sum();
-        let reply = tokio::time::timeout(patience, self.mesh.call(&request))
-            .await
-            .map_err(|_| format!("no answer within {} ms", patience.as_millis()))?
-            .map_err(|error: MeshError| error.to_string())?;
+        let mut reply = match self.mesh.call(&request).await {
+            Err(MeshError { failure: MeshFailure::Refused(no), .. })
+                if no.reason == Reason::Unsupported && request.is_coded() =>
+            {
+                let tensors = served.shipment(trip.way.split, values).map_err(|error| error.to_string())?;
+                let plain = Shipment::raw(tensors);
+                trip.route.shipped += plain.bytes();
+                trip.route.codec = served.codecs.name(trip.way.split, Coding::RAW);
+                trip.route.uncoded = Some(format!("{}: {}", no.node, no.message));
+                let deadline = model.patience(job.deadline, Instant::now());
+                request = Request { tensors: plain.tensors, reply: CODEC_RAW, deadline, ..request };
+                self.mesh.call(&request).await
+            }
+            called => called,
+        }
+        .map_err(|error| error.to_string())?;
+        let coded = std::mem::take(&mut reply.answer.tensors);
+        trip.route.received = coded.iter().map(|tensor| tensor.data.len() as u64).sum();
         let answer = reply.answer;
-        served
-            .check_outputs(&request.outputs, &answer.tensors)
-            .map_err(|reason| format!("{} sent a wrong answer: {reason}", reply.node))?;
+        let wrong = |reason: String| format!("{} sent a wrong answer: {reason}", reply.node);
+        let outputs = self.decode_answer(model, coded, job.deadline, trip).await.map_err(wrong)?;
+        served.check_outputs(&request.outputs, &outputs).map_err(|reason| wrong(reason.to_string()))?;
         trip.timings.network = reply.network;
         trip.timings.cloud_queue = answer.timings.queue;
         trip.timings.cloud_decode = answer.timings.decode;
         trip.timings.cloud_compute = answer.timings.compute;
+        trip.timings.cloud_encode = answer.timings.encode;
         trip.route.node = reply.node;
         trip.route.tail_engine = Some(answer.engine);
-        Ok(answer.tensors)
+        Ok(outputs)
+    }
+
+    /// The boundary's tensors as they will travel. Pictures go as they came, unless the pixels that
+    /// the model looks at are expected to take fewer bytes.
+    async fn encode(
+        &self,
+        model: &Arc<Model>,
+        values: &mut Values,
+        deadline: Instant,
+        trip: &mut Trip,
+    ) -> Result<Shipment, String> {
+        let (served, Way { split, there, .. }) = (&model.served, trip.way);
+        let mut tensors = served.shipment(split, values).map_err(|error| error.to_string())?;
+        let mut coding = there;
+        if served.has_encoded(values) {
+            let came: usize = tensors.iter().map(|named| named.tensor.data().len()).sum();
+            let expected = served.codecs.mean_bytes(split, there);
+            if expected.is_some_and(|expected| expected < came as f64) {
+                *values = self
+                    .decode(model, std::mem::take(values), deadline, trip)
+                    .await
+                    .map_err(|error| error.to_string())?;
+                tensors = served.shipment(split, values).map_err(|error| error.to_string())?;
+            } else {
+                coding = Coding::RAW;
+            }
+        }
+        let shipment = if coding == Coding::RAW {
+            Shipment::raw(tensors)
+        } else {
+            let served = Arc::clone(served);
+            let encode = move || served.codecs.encode(split as u16, tensors, coding);
+            let done = self.compute.run(deadline, encode).await.map_err(|error| error.to_string())?;
+            trip.timings.queue += done.queued;
+            trip.timings.encode = done.elapsed;
+            done.value
+        };
+        trip.route.codec = served.codecs.name(split, coding);
+        trip.route.uncoded = shipment.raw.as_ref().map(ToString::to_string);
+        trip.route.shipped = shipment.bytes();
+        Ok(shipment)
+    }
+
+    async fn decode_answer(
+        &self,
+        model: &Arc<Model>,
+        tensors: Vec<CodedTensor>,
+        deadline: Instant,
+        trip: &mut Trip,
+    ) -> Result<Vec<NamedTensor>, String> {
+        let served = Arc::clone(&model.served);
+        let is_coded = tensors.iter().any(|tensor| tensor.codec != CODEC_RAW);
+        let decode = move || served.codecs.decode(served.last() as u16, tensors);
+        if !is_coded {
+            return decode().map_err(|error| error.to_string());
+        }
+        let done = self.compute.run(deadline, decode).await.map_err(|error| error.to_string())?;
+        trip.timings.decode = done.elapsed;
+        done.value.map_err(|error| error.to_string())
     }
 
     /// Finishes here, from the tensors that were kept.
@@ -250,14 +337,16 @@ impl Pipeline {
 
 /// What is noted along the way.
 struct Trip {
+    way: Way,
     route: Route,
     timings: Timings,
 }
 
 impl Trip {
     fn new(model: &Model, node: &str) -> Self {
-        let route = Route { split: model.split(), node: node.to_owned(), ..Route::default() };
-        Self { route, timings: Timings::default() }
+        let way = model.way();
+        let route = Route { split: way.split, node: node.to_owned(), ..Route::default() };
+        Self { way, route, timings: Timings::default() }
     }
 }
 
@@ -274,15 +363,18 @@ impl Route {
 
 impl Timings {
     /// The stages in the order in which they happen.
-    pub(crate) fn stages(&self) -> [(&'static str, Duration); 8] {
+    pub(crate) fn stages(&self) -> [(&'static str, Duration); 11] {
         [
             ("queue", self.queue),
             ("preprocess", self.preprocess),
             ("head", self.head),
+            ("encode", self.encode),
             ("network", self.network),
             ("cloud_queue", self.cloud_queue),
             ("cloud_decode", self.cloud_decode),
             ("cloud_compute", self.cloud_compute),
+            ("cloud_encode", self.cloud_encode),
+            ("decode", self.decode),
             ("tail", self.tail),
         ]
     }

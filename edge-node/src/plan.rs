@@ -14,7 +14,7 @@ use kerf_profile::Profile;
 use kerf_serving::ProfileFolder;
 use kerf_settings::ExpectedLink;
 use kerf_tensor::{DType, NamedTensor, Tensor};
-use kerf_wire::{Ask, PROFILE, Request, RequestId};
+use kerf_wire::{Ask, CODEC_RAW, CodedTensor, PROFILE, Request, RequestId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -104,6 +104,7 @@ impl Planning {
                 traceparent: None,
                 tensors: own.as_ref().and_then(tensor).into_iter().collect(),
                 outputs: Vec::new(),
+                reply: CODEC_RAW,
             };
             match self.service.pipeline.mesh.ask(node, &request).await {
                 Ok(answer) => {
@@ -120,9 +121,11 @@ impl Planning {
         has_answered
     }
 
-    fn learn(&self, model: &Model, node: &str, tensors: &[NamedTensor]) {
+    fn learn(&self, model: &Model, node: &str, tensors: &[CodedTensor]) {
         let name = &model.served.name;
-        let sent = tensors.iter().find(|named| named.name == PROFILE && named.tensor.dtype() == DType::U8);
+        let is_profile =
+            |it: &&CodedTensor| (it.name.as_str(), it.dtype, it.codec) == (PROFILE, DType::U8, CODEC_RAW);
+        let sent = tensors.iter().find(is_profile);
         let Some(sent) = sent else {
             return tracing::warn!(
                 node,
@@ -130,7 +133,7 @@ impl Planning {
                 "the node has no profile; `cloud-node --profile` makes one"
             );
         };
-        match self.profiles.keep(&model.served, node, sent.tensor.data()) {
+        match self.profiles.keep(&model.served, node, &sent.data) {
             Ok(_) => tracing::info!(node, model = name, "keeps a profile"),
             Err(error) => tracing::warn!(node, model = name, %error, "a profile of no use"),
         }
@@ -193,10 +196,10 @@ async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static
     done.inspect_err(|error| tracing::error!(%error, "planning ended")).ok()
 }
 
-fn tensor(profile: &Profile) -> Option<NamedTensor> {
+fn tensor(profile: &Profile) -> Option<CodedTensor> {
     let json = profile.to_json().into_bytes();
     let tensor = Tensor::from_vec(&[json.len()], json).ok()?;
-    Some(NamedTensor { name: PROFILE.to_owned(), tensor })
+    Some(NamedTensor { name: PROFILE.to_owned(), tensor }.into())
 }
 
 /// The fastest plan over this node and one cloud node.

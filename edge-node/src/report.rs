@@ -29,8 +29,14 @@ pub(crate) fn answer_parameters(
         say("head_engine", engine.as_str().into());
     }
     if route.shipped > 0 {
-        say("codec", "raw".into());
+        say("codec", route.codec.as_str().into());
         say("shipped_bytes", route.shipped.into());
+    }
+    if route.received > 0 {
+        say("received_bytes", route.received.into());
+    }
+    if let Some(reason) = &route.uncoded {
+        say("uncoded", reason.as_str().into());
     }
     if let Some(reason) = &route.fallback {
         say("fallback", reason.as_str().into());

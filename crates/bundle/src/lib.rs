@@ -2,12 +2,14 @@
 //!
 //! An edge and a cloud node that finish each other's work must hold the same
 //! model, cut at the same places. So a packed model is four files under one
-//! digest:
+//! digest, or six where codecs were fitted to it:
 //!
 //! ```text
 //! model.yaml         the card: names, shapes, preprocessing, how it is judged
 //! 1/model.onnx       the checked, self-contained model
 //! 1/boundaries.json  where it can be cut, with the sizes there
+//! 1/codecs.bin       parameters of the codecs that were fitted
+//! 1/codecs.json      what was measured of each
 //! 1/manifest.json    the digest of each of the others
 //! ```
 //!
@@ -18,6 +20,7 @@
 mod arrange;
 mod card;
 mod card_yaml;
+mod codecs;
 mod manifest;
 mod name;
 mod open;
@@ -25,6 +28,7 @@ mod pack;
 
 pub use arrange::{ArrangeError, Arranged};
 pub use card::{Batching, BatchingKind, Card, CardError, Encoded, Metric, Source};
+pub use codecs::{Bytes, Codecs, CodecsError, Coding, Interval, Measured, MeasuredCodec, Pair};
 pub use manifest::{Digest, Manifest, ManifestError, sha256};
 pub use name::{NameError, check_name};
 pub use open::{Bundle, Files, OpenError};
@@ -36,5 +40,9 @@ pub const CARD: &str = "model.yaml";
 pub const MODEL: &str = "1/model.onnx";
 /// The boundaries' path.
 pub const BOUNDARIES: &str = "1/boundaries.json";
+/// The fitted codecs' path.
+pub const CODECS: &str = "1/codecs.bin";
+/// The path of what was measured of them.
+pub const MEASURED: &str = "1/codecs.json";
 /// The manifest's path.
 pub const MANIFEST: &str = "1/manifest.json";

@@ -1,4 +1,4 @@
-use crate::{BOUNDARIES, CARD, MODEL};
+use crate::{BOUNDARIES, CARD, CODECS, MEASURED, MODEL};
 use serde::{Deserialize, Serialize};
 use sha2::Digest as _;
 use std::collections::BTreeMap;
@@ -21,12 +21,14 @@ pub enum ManifestError {
     #[error("not a manifest: {0}")]
     Syntax(#[from] serde_json::Error),
     /// Another set of files than a packed model has.
-    #[error("lists {found:?}, expected {expected:?}")]
+    #[error("lists {found:?}, expected {expected:?}, and {also:?} where codecs were fitted")]
     Files {
         /// Paths listed.
         found: Vec<String>,
         /// Paths of a packed model.
         expected: [&'static str; 3],
+        /// Paths that it may have besides, all or none.
+        also: [&'static str; 2],
     },
 }
 
@@ -42,15 +44,24 @@ impl Manifest {
         Self { files }
     }
 
-    /// Reads a manifest and checks that it lists exactly the files of a packed model.
+    /// Reads a manifest and checks that it lists exactly the files of a packed model, those of its
+    /// codecs among them or not.
     pub fn parse(json: &[u8]) -> Result<Self, ManifestError> {
         let manifest: Self = serde_json::from_slice(json)?;
-        let mut expected = [CARD, MODEL, BOUNDARIES];
-        expected.sort_unstable();
-        if manifest.files.keys().ne(expected) {
-            return Err(ManifestError::Files { found: manifest.files.into_keys().collect(), expected });
+        let (expected, also) = ([BOUNDARIES, MODEL, CARD], [CODECS, MEASURED]);
+        let found = || manifest.files.keys().map(String::as_str);
+        let is_plain = found().eq(expected);
+        let mut all: Vec<&str> = expected.into_iter().chain(also).collect();
+        all.sort_unstable();
+        if !is_plain && found().ne(all) {
+            return Err(ManifestError::Files { found: manifest.files.into_keys().collect(), expected, also });
         }
         Ok(manifest)
+    }
+
+    /// Whether codecs were packed with the model.
+    pub fn has_codecs(&self) -> bool {
+        self.files.contains_key(CODECS)
     }
 
     /// The file's text: indented, for people.

@@ -1,4 +1,7 @@
-use crate::{BOUNDARIES, CARD, Card, CardError, Digest, MANIFEST, MODEL, Manifest, ManifestError};
+use crate::{
+    BOUNDARIES, CARD, CODECS, Card, CardError, Codecs, CodecsError, Digest, MANIFEST, MEASURED, MODEL, Manifest,
+    ManifestError,
+};
 use bytes::Bytes;
 use kerf_graph::{Boundary, CutError, CutModel, LoadError, Model, NoExternalData};
 use kerf_tensor::TensorSpec;
@@ -14,6 +17,8 @@ pub struct Bundle {
     pub digest: Digest,
     /// The model and where it can be cut.
     pub model: Arc<CutModel>,
+    /// The codecs fitted to it, where it was packed with inputs.
+    pub codecs: Option<Codecs>,
 }
 
 /// A model's folder, wherever it is.
@@ -61,6 +66,9 @@ pub enum OpenError {
     /// The boundaries are not the model's.
     #[error("{BOUNDARIES}: {0}")]
     Cut(#[from] CutError),
+    /// The codecs.
+    #[error("{CODECS}, {MEASURED}: {0}")]
+    Codecs(#[from] CodecsError),
     /// The card speaks of another model.
     #[error("{CARD} says {said}, but {MODEL} has {actual}")]
     Disagree {
@@ -104,7 +112,11 @@ impl Bundle {
             }
         }
         let model = Arc::new(CutModel::new(model, places.boundaries)?);
-        Ok(Self { card, digest: manifest.digest(), model })
+        let codecs = match manifest.has_codecs() {
+            true => Some(Codecs::parse(&checked(CODECS)?, &checked(MEASURED)?)?),
+            false => None,
+        };
+        Ok(Self { card, digest: manifest.digest(), model, codecs })
     }
 }
 
@@ -112,6 +124,7 @@ fn read(files: &dyn Files, path: &'static str) -> Result<Bytes, OpenError> {
     let limit = match path {
         // An ONNX file cannot be larger.
         MODEL => 2 << 30,
+        CODECS => 256 << 20,
         _ => 4 << 20,
     };
     files

@@ -1,6 +1,9 @@
 use crate::manifest::hex;
 use crate::{ArrangeError, Arranged, Metric, Source, sha256};
-use crate::{BOUNDARIES, Batching, CARD, Card, CardError, Digest, Encoded, MANIFEST, MODEL, Manifest};
+use crate::{
+    BOUNDARIES, Batching, CARD, CODECS, Card, CardError, Codecs, Digest, Encoded, MANIFEST, MEASURED, MODEL,
+    Manifest,
+};
 use bytes::Bytes;
 use kerf_graph::{Boundary, CutError, CutModel, EncodeError, LoadError, Model, NoExternalData, boundaries};
 use kerf_preprocess::Preprocess;
@@ -12,6 +15,7 @@ pub struct Pack {
     onnx: Bytes,
     model: Arc<CutModel>,
     arranged: Arranged,
+    codecs: Option<Codecs>,
 }
 
 /// A pack as bytes.
@@ -60,9 +64,9 @@ pub enum PackError {
     /// A boundary does not hold.
     #[error("the model cannot be cut where it should be: {0}")]
     Cut(#[from] CutError),
-    /// The boundaries cannot be written.
-    #[error("boundaries: {0}")]
-    Boundaries(#[from] serde_json::Error),
+    /// The boundaries, or what was measured of codecs, cannot be written.
+    #[error("{BOUNDARIES}, {MEASURED}: {0}")]
+    Json(#[from] serde_json::Error),
 }
 
 impl Pack {
@@ -92,12 +96,18 @@ impl Pack {
         let model = Model::load(onnx.clone(), &NoExternalData)?;
         let places = boundaries(&model, request.boundaries);
         let model = Arc::new(CutModel::new(model, places)?);
-        Ok(Self { card, onnx, model, arranged })
+        Ok(Self { card, onnx, model, arranged, codecs: None })
     }
 
     /// The same with what was found about batches.
     pub fn with_batching(mut self, batching: Batching) -> Self {
         self.card.batching = Some(batching);
+        self
+    }
+
+    /// The same with codecs that were fitted to it.
+    pub fn with_codecs(mut self, codecs: Codecs) -> Self {
+        self.codecs = Some(codecs);
         self
     }
 
@@ -122,6 +132,12 @@ impl Pack {
         places.push(b'\n');
         let mut files: Vec<(&'static str, Bytes)> =
             vec![(CARD, self.card.to_yaml().into()), (MODEL, self.onnx.clone()), (BOUNDARIES, places.into())];
+        if let Some(Codecs { book, measured }) = &self.codecs {
+            files.push((CODECS, book.encode().into()));
+            let mut measured = serde_json::to_vec_pretty(measured)?;
+            measured.push(b'\n');
+            files.push((MEASURED, measured.into()));
+        }
         let manifest = Manifest::of(files.iter().map(|(path, bytes)| (*path, bytes.as_ref())));
         files.push((MANIFEST, manifest.to_json().into()));
         Ok(PackedFiles { files, digest: manifest.digest() })

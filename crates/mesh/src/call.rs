@@ -43,7 +43,8 @@ pub enum MeshFailure {
     /// The deadline passed.
     #[error("the deadline passed")]
     Deadline,
-    /// A node refused what every node would refuse.
+    /// A node refused what every node would refuse, or may not know the codec of the tensors
+    /// ([`Reason::Unsupported`]).
     #[error("refused as {}", .0.reason)]
     Refused(Refusal),
     /// The request cannot be sent to any node.
@@ -93,6 +94,10 @@ pub(crate) async fn call(mesh: &Mesh, request: &Request) -> Result<Reply, MeshEr
                 fail(format!("{}: {}", refusal.reason, refusal.message));
                 if refusal.reason == Reason::Draining {
                     link.drain();
+                }
+                // What the node does not know may be the codec only: the caller can send another.
+                if refusal.reason == Reason::Unsupported && request.is_coded() {
+                    break MeshFailure::Refused(refusal);
                 }
                 match refusal.reason.retry() {
                     Retry::ElsewhereNow => {}

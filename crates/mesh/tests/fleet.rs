@@ -8,7 +8,8 @@ use kerf_mesh::{Mesh, MeshConfig, MeshFailure, NodeAddress, NodeState};
 use kerf_tensor::{NamedTensor, Tensor};
 use kerf_transport::{Client, Config, Drained, Handler, Server, Source};
 use kerf_wire::{
-    Answer, Arrival, Ask, Load, Reason, Refusal, Request, RequestHeader, RequestId, Response, Timings,
+    Answer, Arrival, Ask, CODEC_RAW, Load, Reason, Refusal, Request, RequestHeader, RequestId, Response,
+    Timings,
 };
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -143,8 +144,9 @@ fn request(digest: u8) -> Request {
         boundary: 1,
         deadline: Duration::from_secs(5),
         traceparent: None,
-        tensors: vec![NamedTensor { name: "x".into(), tensor }],
+        tensors: vec![NamedTensor { name: "x".into(), tensor }.into()],
         outputs: vec![],
+        reply: CODEC_RAW,
     }
 }
 

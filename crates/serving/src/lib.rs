@@ -8,6 +8,7 @@
 #![allow(clippy::disallowed_methods, reason = "an IO crate: it owns the clock")]
 
 mod admission;
+mod coding;
 mod compute;
 mod energy;
 mod engines;
@@ -23,6 +24,7 @@ mod signal;
 mod work;
 
 pub use admission::{Admission, Permit};
+pub use coding::{CodingError, ModelCodecs, Shipment};
 pub use compute::{Compute, ComputeError, Done};
 pub use energy::{Energy, PowerModel};
 pub use engines::open_engines;

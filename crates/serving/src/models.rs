@@ -1,3 +1,4 @@
+use crate::ModelCodecs;
 use kerf_bundle::{Bundle, Card};
 use kerf_engine::{CompileError, Engine, Runner, SegmentStore, Values};
 use kerf_graph::CutModel;
@@ -20,6 +21,8 @@ pub struct Served {
     pub model: Arc<CutModel>,
     /// Runs its segments.
     pub runner: Arc<Runner>,
+    /// How its tensors travel.
+    pub codecs: ModelCodecs,
 }
 
 /// The models of a node, by name.
@@ -129,6 +132,7 @@ impl Models {
 impl Served {
     /// A bundle and the engines that will run it.
     pub fn new(bundle: Bundle, engines: &[Arc<dyn Engine>], store: &Arc<SegmentStore>) -> Self {
+        let codecs = ModelCodecs::new(&bundle);
         let Bundle { card, digest, model, .. } = bundle;
         let runner = Runner::new(Arc::clone(&model), engines.to_vec(), Arc::clone(store));
         Self {
@@ -138,6 +142,7 @@ impl Served {
             card,
             model,
             runner: Arc::new(runner),
+            codecs,
         }
     }
 

@@ -54,6 +54,10 @@ pub struct ModelSettings {
     pub name: String,
     /// Where the model is cut.
     pub split: Split,
+    /// How its tensors travel.
+    pub codec: CodecChoice,
+    /// Least share of answers that must be as without codecs, for [`CodecChoice::Auto`].
+    pub agreement: Share,
     /// What is left when no cloud node answers.
     pub fallback: Fallback,
     /// Time for a request, where it brings none of its own.
@@ -71,6 +75,25 @@ pub enum Split {
     Boundary(u16),
     /// Where the plan for the profiles and the expected link says.
     Auto,
+}
+
+/// How a model's tensors travel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CodecChoice {
+    /// In the fewest bytes that were measured, when the model was packed, to agree often enough;
+    /// as they are where nothing was measured.
+    Auto,
+    /// As they are.
+    Raw,
+    /// Under the codec of this name.
+    Named(String),
+}
+
+/// A share of a whole, exact to a millionth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Share {
+    /// 1,000,000 is all.
+    pub millionths: u32,
 }
 
 /// What is left when no cloud node answers.
@@ -123,6 +146,13 @@ pub struct ExpectedLink {
     pub rtt: Duration,
 }
 
+impl Share {
+    /// From 0 to 1.
+    pub fn as_f64(self) -> f64 {
+        f64::from(self.millionths) / 1e6
+    }
+}
+
 impl EdgeSettings {
     /// Makes relative paths start from `folder`, the one that the YAML file lies in.
     #[must_use]
@@ -132,6 +162,16 @@ impl EdgeSettings {
         self.identity.resolve(folder);
         self.engine.resolve(folder);
         self
+    }
+}
+
+impl std::fmt::Display for CodecChoice {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Auto => "auto",
+            Self::Raw => "raw",
+            Self::Named(name) => name,
+        })
     }
 }
 

@@ -1,7 +1,7 @@
 //! Values that are text in YAML and something narrower in Rust: names, addresses,
 //! paths, quantities, split points.
 
-use crate::edge::Split;
+use crate::edge::{CodecChoice, Share, Split};
 use crate::units::{self, Kind, shorten};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserialize, Deserializer, Error, Unexpected, Visitor};
@@ -224,6 +224,54 @@ impl Leaf for Split {
     }
 }
 
+impl Leaf for CodecChoice {
+    const EXPECTED: &'static str = "auto, raw or the name of a codec";
+
+    fn read(text: &str) -> Result<Self, String> {
+        let plain = |c: char| c.is_ascii_graphic();
+        match text {
+            "auto" => Ok(Self::Auto),
+            "raw" => Ok(Self::Raw),
+            "" => Err("the name is empty".to_owned()),
+            name if name.len() <= 64 && name.chars().all(plain) => Ok(Self::Named(name.to_owned())),
+            name => Err(format!("`{}` is not the name of a codec", shorten(name))),
+        }
+    }
+
+    fn schema() -> Schema {
+        json_schema!({
+            "type": "string",
+            "minLength": 1,
+            "maxLength": 64,
+            "examples": ["auto", "raw", "int8c"],
+        })
+    }
+}
+
+impl Leaf for Share {
+    const EXPECTED: &'static str = "a share such as 99.5%";
+
+    fn read(text: &str) -> Result<Self, String> {
+        let wrong = || format!("`{}` is not a share from 0% to 100%; write for example 99.5%", shorten(text));
+        let number = text.strip_suffix('%').ok_or_else(wrong)?.trim_end();
+        let plain = number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+        let share: f64 = Some(number).filter(|_| plain).and_then(|number| number.parse().ok()).ok_or_else(wrong)?;
+        if !(0.0..=100.0).contains(&share) {
+            return Err(wrong());
+        }
+        // At most 1,000,000.
+        Ok(Self { millionths: (share * 1e4).round() as u32 })
+    }
+
+    fn schema() -> Schema {
+        json_schema!({
+            "type": "string",
+            "pattern": "^[0-9]+(\\.[0-9]+)? ?%$",
+            "examples": ["99.5%"],
+        })
+    }
+}
+
 /// Makes leaves readable by serde and known to the schema.
 macro_rules! leaves {
     ($($leaf:ty),* $(,)?) => { $(
@@ -248,7 +296,7 @@ macro_rules! leaves {
         }
     )* };
 }
-leaves!(Name, Listen, Dial, FilePath, Span, Size, Rate, Words, Split);
+leaves!(Name, Listen, Dial, FilePath, Span, Size, Rate, Words, Split, CodecChoice, Share);
 
 struct LeafVisitor<T>(PhantomData<T>);
 

@@ -24,7 +24,8 @@ mod validate;
 
 pub use cloud::{CloudLimits, CloudSettings};
 pub use edge::{
-    CloudAddress, EdgeLimits, EdgeSettings, ExpectedLink, Fallback, LinkSettings, ModelSettings, Split,
+    CloudAddress, CodecChoice, EdgeLimits, EdgeSettings, ExpectedLink, Fallback, LinkSettings, ModelSettings,
+    Share, Split,
 };
 pub use error::{Place, Problem, SettingsError};
 pub use parts::{EngineKind, EngineSettings, IdentityFiles, LogFormat, LogSettings};

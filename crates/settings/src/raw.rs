@@ -3,7 +3,7 @@
 //! The doc comments are the descriptions in the JSON Schema, which editors show while
 //! a file is being written.
 
-use crate::edge::{Fallback, Split};
+use crate::edge::{CodecChoice, Fallback, Share, Split};
 use crate::leaf::{Dial, FilePath, Listen, Name, Rate, Size, Span, Words};
 use crate::parts::{EngineKind, LogFormat};
 use crate::said::Said;
@@ -17,6 +17,8 @@ pub(crate) mod default {
     pub(crate) const CLOUD_LISTEN: &str = "0.0.0.0:4433";
     pub(crate) const CLOUD_ADMIN: &str = "127.0.0.1:9902";
     pub(crate) const DEADLINE: &str = "10s";
+    pub(crate) const CODEC: &str = "auto";
+    pub(crate) const AGREEMENT: &str = "99.5%";
     pub(crate) const EDGE_CONCURRENCY: u64 = 4;
     pub(crate) const EDGE_QUEUE: u64 = 64;
     pub(crate) const EDGE_MEMORY: &str = "512MiB";
@@ -155,6 +157,13 @@ pub(crate) struct RawModel {
     /// Where the model is cut: `auto` by the plan for `profiles` and `link`, `edge` runs all of it here,
     /// `cloud` nothing, `b7` up to boundary 7.
     pub(crate) split: Said<Split>,
+    /// How its tensors travel: `auto` in the fewest bytes that were measured to agree often enough when
+    /// the model was packed with inputs, `raw` as they are, or the name of a codec.
+    #[schemars(extend("default" = default::CODEC))]
+    pub(crate) codec: Said<CodecChoice>,
+    /// Least share of answers that must be as without codecs, for `codec: auto`.
+    #[schemars(extend("default" = default::AGREEMENT))]
+    pub(crate) agreement: Said<Share>,
     /// What is left when no cloud node answers.
     #[schemars(extend("default" = "required"))]
     pub(crate) fallback: Said<Fallback>,

@@ -9,7 +9,9 @@ use criterion::{Criterion, SamplingMode, Throughput, criterion_group, criterion_
 use kerf_identity::{Authority, Identity, PeerIdentity, Role};
 use kerf_tensor::{DType, NamedTensor, Tensor};
 use kerf_transport::{Client, Config, Connection, Handler, Server};
-use kerf_wire::{Answer, Arrival, Ask, Load, Refusal, Request, RequestHeader, RequestId, Response, Timings};
+use kerf_wire::{
+    Answer, Arrival, Ask, CODEC_RAW, Load, Refusal, Request, RequestHeader, RequestId, Response, Timings,
+};
 use std::net::Ipv4Addr;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -67,8 +69,9 @@ fn request(bytes: usize) -> Request {
         boundary: 1,
         deadline: Duration::from_secs(10),
         traceparent: None,
-        tensors: vec![NamedTensor { name: "x".into(), tensor }],
+        tensors: vec![NamedTensor { name: "x".into(), tensor }.into()],
         outputs: vec![],
+        reply: CODEC_RAW,
     }
 }
 

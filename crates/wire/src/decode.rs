@@ -5,9 +5,8 @@ mod error;
 pub use error::DecodeError;
 
 use crate::header::{AnswerHeader, TensorHeader, parse_request, parse_response};
-use crate::{Answer, Limits, Request, RequestHeader, RequestId, Response, ResponseHeader};
+use crate::{Answer, CodedTensor, Limits, Request, RequestHeader, RequestId, Response, ResponseHeader};
 use bytes::{Buf, Bytes};
-use kerf_tensor::{NamedTensor, Tensor};
 
 /// A [`Request`] or a [`Response`].
 pub trait Message: Sized + sealed::Assemble {}
@@ -88,11 +87,12 @@ impl<M: Message> Decoder<M> {
             State::Payload(Payload { header, done, .. }) if done.len() == M::tensors(&header).len() => {
                 let mut tensors = Vec::with_capacity(done.len());
                 for (described, data) in M::tensors(&header).iter().zip(done) {
-                    let name = described.name.clone();
-                    match Tensor::new(described.dtype, described.shape.clone(), data) {
-                        Ok(tensor) => tensors.push(NamedTensor { name, tensor }),
-                        Err(source) => return Err(DecodeError::Tensor { name, source }),
+                    let TensorHeader { name, dtype, shape, codec, .. } = described.clone();
+                    let tensor = CodedTensor { name, dtype, shape, codec, data };
+                    if let Some(Err(source)) = tensor.as_raw() {
+                        return Err(DecodeError::Tensor { name: tensor.name, source });
                     }
+                    tensors.push(tensor);
                 }
                 Ok(M::assemble(header, tensors))
             }
@@ -195,7 +195,7 @@ mod sealed {
             id: &mut Option<RequestId>,
         ) -> Result<Self::Header, DecodeError>;
         fn tensors(header: &Self::Header) -> &[TensorHeader];
-        fn assemble(header: Self::Header, tensors: Vec<NamedTensor>) -> Self;
+        fn assemble(header: Self::Header, tensors: Vec<CodedTensor>) -> Self;
     }
 
     impl Assemble for Request {
@@ -213,10 +213,11 @@ mod sealed {
             &header.tensors
         }
 
-        fn assemble(header: Self::Header, tensors: Vec<NamedTensor>) -> Self {
-            let RequestHeader { id, ask, model, digest, boundary, deadline, traceparent, outputs, .. } =
-                header;
-            Self { id, ask, model, digest, boundary, deadline, traceparent, tensors, outputs }
+        fn assemble(header: Self::Header, tensors: Vec<CodedTensor>) -> Self {
+            let RequestHeader {
+                id, ask, model, digest, boundary, deadline, traceparent, outputs, reply, ..
+            } = header;
+            Self { id, ask, model, digest, boundary, deadline, traceparent, tensors, outputs, reply }
         }
     }
 
@@ -238,7 +239,7 @@ mod sealed {
             }
         }
 
-        fn assemble(header: Self::Header, tensors: Vec<NamedTensor>) -> Self {
+        fn assemble(header: Self::Header, tensors: Vec<CodedTensor>) -> Self {
             match header {
                 ResponseHeader::Answer(header) => {
                     let AnswerHeader { id, node, engine, timings, load, arrival, .. } = header;
@@ -254,7 +255,7 @@ mod sealed {
 mod tests {
     use super::*;
     use crate::{Ask, encode_request};
-    use kerf_tensor::DType;
+    use kerf_tensor::{DType, NamedTensor, Tensor};
     use std::time::Duration;
 
     #[test]
@@ -269,11 +270,15 @@ mod tests {
             boundary: 0,
             deadline: Duration::from_secs(1),
             traceparent: None,
-            tensors: vec![NamedTensor {
-                name: "x".into(),
-                tensor: Tensor::new(DType::U8, vec![announced], data).unwrap(),
-            }],
+            tensors: vec![
+                NamedTensor {
+                    name: "x".into(),
+                    tensor: Tensor::new(DType::U8, vec![announced], data).unwrap(),
+                }
+                .into(),
+            ],
             outputs: vec![],
+            reply: crate::CODEC_RAW,
         };
         let frame = encode_request(&request, &Limits::default()).unwrap();
         let mut decoder = Decoder::<Request>::new(Limits::default());

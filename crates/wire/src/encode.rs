@@ -1,7 +1,6 @@
 use crate::header::{write_answer, write_refusal, write_request};
-use crate::{Limits, Request, Response};
+use crate::{CodedTensor, Limits, Request, Response};
 use bytes::{BufMut, Bytes, BytesMut};
-use kerf_tensor::NamedTensor;
 use std::collections::HashSet;
 
 /// Why a message cannot be sent. A reader with equal limits would refuse it.
@@ -10,7 +9,7 @@ pub enum EncodeError {
     /// Names and shapes take more than the limit.
     #[error("names and shapes of the tensors do not fit the header")]
     HeaderTooLarge,
-    /// Tensor bytes are more than the limit.
+    /// Tensor bytes, or what they decode to, are more than the limit.
     #[error("{bytes} bytes of tensors, {limit} allowed")]
     PayloadTooLarge {
         /// Of all tensors.
@@ -64,21 +63,22 @@ pub fn encode_response(response: &Response, limits: &Limits) -> Result<Vec<Bytes
     }
 }
 
-fn check(tensors: &[NamedTensor], limits: &Limits) -> Result<(), EncodeError> {
+fn check(tensors: &[CodedTensor], limits: &Limits) -> Result<(), EncodeError> {
     if tensors.len() > limits.tensors {
         return Err(EncodeError::TooManyTensors { count: tensors.len(), limit: limits.tensors });
     }
     let mut names = HashSet::with_capacity(tensors.len());
     let mut bytes = 0u64;
-    for NamedTensor { name, tensor } in tensors {
-        let rank = tensor.shape().len();
+    for tensor in tensors {
+        let CodedTensor { name, shape, data, .. } = tensor;
+        let rank = shape.len();
         if rank > limits.rank {
             return Err(EncodeError::Rank { name: name.clone(), rank, limit: limits.rank });
         }
         if !names.insert(name) {
             return Err(EncodeError::DuplicateTensor(name.clone()));
         }
-        bytes = bytes.saturating_add(tensor.data().len() as u64);
+        bytes = bytes.saturating_add((data.len() as u64).max(tensor.decoded_beside()));
     }
     if bytes > limits.payload {
         return Err(EncodeError::PayloadTooLarge { bytes, limit: limits.payload });
@@ -86,7 +86,7 @@ fn check(tensors: &[NamedTensor], limits: &Limits) -> Result<(), EncodeError> {
     Ok(())
 }
 
-fn frame(header: Vec<u8>, tensors: &[NamedTensor], limits: &Limits) -> Result<Vec<Bytes>, EncodeError> {
+fn frame(header: Vec<u8>, tensors: &[CodedTensor], limits: &Limits) -> Result<Vec<Bytes>, EncodeError> {
     let length = u32::try_from(header.len())
         .ok()
         .filter(|_| header.len() <= limits.header)
@@ -94,6 +94,6 @@ fn frame(header: Vec<u8>, tensors: &[NamedTensor], limits: &Limits) -> Result<Ve
     let mut first = BytesMut::with_capacity(4 + header.len());
     first.put_u32_le(length);
     first.put_slice(&header);
-    let payload = tensors.iter().map(|named| named.tensor.data()).filter(|data| !data.is_empty()).cloned();
+    let payload = tensors.iter().map(|tensor| &tensor.data).filter(|data| !data.is_empty()).cloned();
     Ok(std::iter::once(first.freeze()).chain(payload).collect())
 }

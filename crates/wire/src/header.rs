@@ -4,8 +4,8 @@ mod raw;
 
 pub(crate) use raw::{parse_request, parse_response, write_answer, write_refusal, write_request};
 
-use crate::{Arrival, Ask, Load, Refusal, RequestId, Timings};
-use kerf_tensor::DType;
+use crate::{Arrival, Ask, CODEC_RAW, CodedTensor, Load, Refusal, RequestId, Timings};
+use kerf_tensor::{DType, element_count};
 use std::time::Duration;
 
 /// All of a request but its tensors' bytes: enough to admit or refuse it.
@@ -29,6 +29,8 @@ pub struct RequestHeader {
     pub tensors: Vec<TensorHeader>,
     /// Graph outputs wanted; empty for all.
     pub outputs: Vec<String>,
+    /// The codec that the outputs may come back in.
+    pub reply: u16,
 }
 
 /// What a message says of a tensor before its bytes come.
@@ -40,7 +42,7 @@ pub struct TensorHeader {
     pub dtype: DType,
     /// Dimensions, outermost first.
     pub shape: Vec<usize>,
-    /// How the bytes are encoded; [`crate::CODEC_RAW`] in this version.
+    /// How the bytes are encoded.
     pub codec: u16,
     /// Bytes that follow for it.
     pub bytes: u64,
@@ -75,9 +77,29 @@ pub struct AnswerHeader {
 }
 
 impl RequestHeader {
-    /// Bytes of all the tensors together.
+    /// Bytes of all the tensors together, as they travel.
     pub fn payload(&self) -> u64 {
         payload(&self.tensors)
+    }
+
+    /// Bytes that the tensors take here: as they travel, and decoded where that is something else.
+    pub fn memory(&self) -> u64 {
+        let decoded = self.tensors.iter().map(TensorHeader::decoded_beside);
+        decoded.fold(self.payload(), u64::saturating_add)
+    }
+}
+
+impl TensorHeader {
+    /// Bytes of the tensor once decoded, beside those that came; 0 for one that came as it is.
+    pub(crate) fn decoded_beside(&self) -> u64 {
+        decoded_beside(self.codec, self.dtype, &self.shape)
+    }
+}
+
+impl CodedTensor {
+    /// As [`TensorHeader::decoded_beside`].
+    pub(crate) fn decoded_beside(&self) -> u64 {
+        decoded_beside(self.codec, self.dtype, &self.shape)
     }
 }
 
@@ -89,6 +111,16 @@ impl ResponseHeader {
             Self::Refusal(_) => 0,
         }
     }
+}
+
+fn decoded_beside(codec: u16, dtype: DType, shape: &[usize]) -> u64 {
+    if codec == CODEC_RAW { 0 } else { decoded_bytes(dtype, shape).unwrap_or(u64::MAX) }
+}
+
+/// Bytes of a tensor in memory; `None` for strings, and for what no memory holds.
+pub(crate) fn decoded_bytes(dtype: DType, shape: &[usize]) -> Option<u64> {
+    let elements = element_count(shape).ok()?;
+    elements.checked_mul(dtype.size()?).map(|bytes| bytes as u64)
 }
 
 /// Saturates; a parsed header is within its limits, one made by hand may not be.

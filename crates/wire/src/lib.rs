@@ -10,6 +10,9 @@
 //! u32 LE header length | kind: u8 | header (bincode 2, standard configuration) | tensors' bytes, in order
 //! ```
 //!
+//! Each tensor's bytes are under the codec that its header names, by number: the two nodes
+//! hold the same model (its digest says so), and with it the meaning of the numbers.
+//!
 //! The header length counts the kind byte. The fields of version 1 are fixed for good
 //! (`tests/golden.rs` pins their bytes). What comes later is an *extension*, a tag and
 //! bytes: a reader skips the tags it does not know, unless the tag is critical (0x8000
@@ -32,7 +35,7 @@ pub use decode::{DecodeError, Decoder, Message};
 pub use encode::{EncodeError, encode_request, encode_response};
 pub use header::{AnswerHeader, RequestHeader, ResponseHeader, TensorHeader};
 pub use limits::Limits;
-pub use message::{Answer, Arrival, Ask, Load, PROFILE, Request, RequestId, Response, Timings};
+pub use message::{Answer, Arrival, Ask, CodedTensor, Load, PROFILE, Request, RequestId, Response, Timings};
 pub use reason::{Reason, Refusal, Retry};
 pub use trace::is_traceparent;
 
@@ -42,5 +45,5 @@ pub const ALPN: &[u8] = b"kerf/1";
 /// Tags from here on must be understood: who does not know one refuses the message.
 pub const CRITICAL: u16 = 0x8000;
 
-/// Tensor bytes as they are in memory; the only codec of this version.
+/// Tensor bytes as they are in memory: the one codec that every node knows.
 pub const CODEC_RAW: u16 = 0;

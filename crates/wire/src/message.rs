@@ -1,5 +1,6 @@
-use crate::Refusal;
-use kerf_tensor::NamedTensor;
+use crate::{CODEC_RAW, Refusal};
+use bytes::Bytes;
+use kerf_tensor::{DType, NamedTensor, Tensor, TensorError};
 use std::time::Duration;
 
 /// Names a request for life: minted by the edge node, kept through retries and in logs.
@@ -24,9 +25,28 @@ pub struct Request {
     /// W3C trace context, `00-<trace id>-<parent id>-<flags>`.
     pub traceparent: Option<String>,
     /// The live tensors of the boundary.
-    pub tensors: Vec<NamedTensor>,
+    pub tensors: Vec<CodedTensor>,
     /// Graph outputs wanted; empty for all that the tail makes.
     pub outputs: Vec<String>,
+    /// The codec that the outputs may come back in; [`CODEC_RAW`] where only as they are. A node
+    /// that does not know it answers with raw tensors.
+    pub reply: u16,
+}
+
+/// A tensor as it travels: what it is, and its bytes under some codec.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CodedTensor {
+    /// Name of the value.
+    pub name: String,
+    /// Element type, decoded.
+    pub dtype: DType,
+    /// Dimensions, outermost first.
+    pub shape: Vec<usize>,
+    /// How `data` becomes the tensor's bytes. What the numbers mean is between the two nodes;
+    /// here only [`CODEC_RAW`] means something.
+    pub codec: u16,
+    /// What is sent.
+    pub data: Bytes,
 }
 
 /// What a request asks for. A node that does not know the question refuses it as
@@ -63,7 +83,7 @@ pub struct Answer {
     /// The engine that ran it, e.g. `ort`.
     pub engine: String,
     /// The graph outputs asked for.
-    pub tensors: Vec<NamedTensor>,
+    pub tensors: Vec<CodedTensor>,
     /// Where the time went.
     pub timings: Timings,
     /// How busy the node is.
@@ -81,6 +101,8 @@ pub struct Timings {
     pub decode: Duration,
     /// In the engine.
     pub compute: Duration,
+    /// From tensors to bytes.
+    pub encode: Duration,
     /// From the last byte in to the first byte out.
     pub total: Duration,
 }
@@ -102,6 +124,32 @@ pub struct Arrival {
     pub first_to_last: Duration,
     /// Bytes that came after the first chunk.
     pub bytes_after_first: u64,
+}
+
+impl CodedTensor {
+    /// The tensor, where it came as it is: `None` under any other codec.
+    ///
+    /// # Errors
+    /// Bytes that are none of the type and shape.
+    pub fn as_raw(&self) -> Option<Result<Tensor, TensorError>> {
+        let raw = || Tensor::new(self.dtype, self.shape.clone(), self.data.clone());
+        (self.codec == CODEC_RAW).then(raw)
+    }
+}
+
+impl From<NamedTensor> for CodedTensor {
+    /// As it is, uncopied.
+    fn from(NamedTensor { name, tensor }: NamedTensor) -> Self {
+        let (dtype, shape, data) = (tensor.dtype(), tensor.shape().to_vec(), tensor.data().clone());
+        Self { name, dtype, shape, codec: CODEC_RAW, data }
+    }
+}
+
+impl Request {
+    /// Whether some tensor is under a codec that the other node may not know.
+    pub fn is_coded(&self) -> bool {
+        self.tensors.iter().any(|tensor| tensor.codec != CODEC_RAW)
+    }
 }
 
 impl Response {

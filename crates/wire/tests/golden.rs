@@ -4,14 +4,15 @@
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 use bytes::Bytes;
-use kerf_tensor::{NamedTensor, Tensor};
+use kerf_tensor::{DType, NamedTensor, Tensor};
 use kerf_wire::{
-    Answer, Arrival, Ask, DecodeError, Decoder, Limits, Load, Message, Reason, Refusal, Request, RequestId,
-    Response, Timings, encode_request, encode_response,
+    Answer, Arrival, Ask, CODEC_RAW, CodedTensor, DecodeError, Decoder, Limits, Load, Message, Reason,
+    Refusal, Request, RequestId, Response, Timings, encode_request, encode_response,
 };
 use std::time::Duration;
 
 const REQUEST: &str = include_str!("golden/request.hex");
+const CODED: &str = include_str!("golden/coded.hex");
 const ANSWER: &str = include_str!("golden/answer.hex");
 const REFUSAL: &str = include_str!("golden/refusal.hex");
 
@@ -32,11 +33,25 @@ fn request() -> Request {
             NamedTensor {
                 name: "a".into(),
                 tensor: Tensor::from_vec(&[1, 3], vec![1.0f32, -2.5, 0.0]).unwrap(),
-            },
-            NamedTensor { name: "s".into(), tensor: Tensor::from_strings(&[2], &["x", "kerf"]).unwrap() },
+            }
+            .into(),
+            NamedTensor { name: "s".into(), tensor: Tensor::from_strings(&[2], &["x", "kerf"]).unwrap() }
+                .into(),
         ],
         outputs: vec!["logits".into()],
+        reply: CODEC_RAW,
     }
+}
+
+fn coded() -> Request {
+    let tensor = CodedTensor {
+        name: "a".into(),
+        dtype: DType::F32,
+        shape: vec![1, 160, 7, 7],
+        codec: 0x1002,
+        data: Bytes::from_static(b"few bytes"),
+    };
+    Request { tensors: vec![tensor], reply: 0x1001, ..request() }
 }
 
 fn answer() -> Response {
@@ -44,14 +59,15 @@ fn answer() -> Response {
         id: id(),
         node: "cloud-1".into(),
         engine: "ort".into(),
-        tensors: vec![NamedTensor {
-            name: "logits".into(),
-            tensor: Tensor::from_vec(&[2], vec![7i64, -1]).unwrap(),
-        }],
+        tensors: vec![
+            NamedTensor { name: "logits".into(), tensor: Tensor::from_vec(&[2], vec![7i64, -1]).unwrap() }
+                .into(),
+        ],
         timings: Timings {
             queue: Duration::from_micros(5),
             decode: Duration::from_micros(20),
             compute: Duration::from_millis(3),
+            encode: Duration::ZERO,
             total: Duration::from_micros(3_100),
         },
         load: Load { queued: 2, running: 1 },
@@ -92,6 +108,7 @@ fn version_1_is_written_and_read_as_ever() {
     let limits = Limits::default();
     let frames = [
         ("request", REQUEST, encode_request(&request(), &limits).unwrap()),
+        ("coded", CODED, encode_request(&coded(), &limits).unwrap()),
         ("answer", ANSWER, encode_response(&answer(), &limits).unwrap()),
         ("refusal", REFUSAL, encode_response(&refusal(), &limits).unwrap()),
     ];
@@ -99,6 +116,7 @@ fn version_1_is_written_and_read_as_ever() {
         assert_eq!(hex(&frame.concat()), golden, "{name}: these bytes are out there already");
     }
     assert_eq!(decode::<Request>(unhex(REQUEST)).unwrap(), request());
+    assert_eq!(decode::<Request>(unhex(CODED)).unwrap(), coded());
     assert_eq!(decode::<Response>(unhex(ANSWER)).unwrap(), answer());
     assert_eq!(decode::<Response>(unhex(REFUSAL)).unwrap(), refusal());
 }
@@ -140,7 +158,7 @@ fn a_later_version_s_optional_extensions_are_skipped() {
 
     // Timings that grew by a word, a load that did not.
     let mut timings = Vec::new();
-    for nanoseconds in [5_000u64, 20_000, 3_000_000, 3_100_000, 999] {
+    for nanoseconds in [5_000u64, 20_000, 3_000_000, 3_100_000, 999, 77] {
         timings.extend(nanoseconds.to_le_bytes());
     }
     let later = with_extensions(ANSWER, ANSWER_EXTENSIONS, &[(1, &timings), (900, b"later")]);
@@ -148,7 +166,7 @@ fn a_later_version_s_optional_extensions_are_skipped() {
     else {
         panic!("not an answer")
     };
-    assert_eq!(got.timings, wanted.timings);
+    assert_eq!(got.timings, Timings { encode: Duration::from_nanos(999), ..wanted.timings });
     assert_eq!((got.load, got.arrival), (Load::default(), Arrival::default()));
 
     // A reason that is not of this version: its caller goes elsewhere.

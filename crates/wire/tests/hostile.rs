@@ -96,7 +96,17 @@ fn headers_that_lie() {
             "tensor \"x\" is there twice",
         ),
         ("an unknown type", one(tensor("x", 99, &[], 0)), "element type 99"),
-        ("an unknown codec", one(RawTensor { codec: 7, ..tensor("x", F32, &[1], 4) }), "codec 7"),
+        ("coded strings", one(RawTensor { codec: 7, ..tensor("x", STRING, &[1], 4) }), "codec 7"),
+        (
+            "few bytes that would decode to more than the limit",
+            one(RawTensor { codec: 7, ..tensor("x", F32, &[1 << 30], 4) }),
+            "4294967296 bytes of tensors",
+        ),
+        (
+            "bytes that would decode to more than memory",
+            one(RawTensor { codec: 7, ..tensor("x", F32, &[1 << 40, 1 << 40], 4) }),
+            "cannot take 4 bytes",
+        ),
         (
             "a name that is no text",
             one(RawTensor { name: vec![0xff], ..tensor("", F32, &[], 4) }),

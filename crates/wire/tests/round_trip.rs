@@ -5,21 +5,25 @@
 use bytes::Bytes;
 use kerf_tensor::{DType, NamedTensor, Tensor};
 use kerf_wire::{
-    Answer, Arrival, Ask, Decoder, EncodeError, Limits, Load, Message, Reason, Refusal, Request, RequestId,
-    Response, Timings, encode_request, encode_response,
+    Answer, Arrival, Ask, CODEC_RAW, CodedTensor, Decoder, EncodeError, Limits, Load, Message, Reason,
+    Refusal, Request, RequestId, Response, Timings, encode_request, encode_response,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
 use std::time::Duration;
 
-fn tensors() -> impl Strategy<Value = Vec<NamedTensor>> {
-    vec((0..DType::ALL.len(), vec(0usize..5, 0..5), any::<u64>()), 0..5).prop_map(|drawn| {
+fn tensors() -> impl Strategy<Value = Vec<CodedTensor>> {
+    vec((0..DType::ALL.len(), vec(0usize..5, 0..5), any::<u64>(), 0u16..3), 0..5).prop_map(|drawn| {
         drawn
             .into_iter()
             .enumerate()
-            .map(|(index, (dtype, shape, seed))| NamedTensor {
-                name: format!("tensor/{index}:0"),
-                tensor: tensor(DType::ALL[dtype], shape, seed),
+            .map(|(index, (dtype, shape, seed, codec))| {
+                let (name, dtype) = (format!("tensor/{index}:0"), DType::ALL[dtype]);
+                if codec == CODEC_RAW || dtype == DType::String {
+                    return NamedTensor { name, tensor: tensor(dtype, shape, seed) }.into();
+                }
+                let data = seed.to_le_bytes()[..usize::from(codec) * 2].to_vec().into();
+                CodedTensor { name, dtype, shape, codec, data }
             })
             .collect()
     })
@@ -45,24 +49,24 @@ fn tensor(dtype: DType, shape: Vec<usize>, seed: u64) -> Tensor {
 prop_compose! {
     fn request()(
         id: [u8; 16], profiles: bool, model in "[a-z0-9é/_-]{0,40}", digest: [u8; 32], boundary: u16, deadline: u64,
-        traced: bool, tensors in tensors(), outputs in vec("\\PC{0,20}", 0..4),
+        traced: bool, tensors in tensors(), outputs in vec("\\PC{0,20}", 0..4), reply: u16,
     ) -> Request {
         let traceparent = traced.then(|| "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00".to_owned());
         let deadline = Duration::from_nanos(deadline);
         let ask = if profiles { Ask::Profiles } else { Ask::Finish };
-        Request { id: RequestId(id), ask, model, digest, boundary, deadline, traceparent, tensors, outputs }
+        Request { id: RequestId(id), ask, model, digest, boundary, deadline, traceparent, tensors, outputs, reply }
     }
 }
 
 prop_compose! {
     fn answer()(
         id: [u8; 16], node in "[a-z]{0,9}", engine in "[a-z]{0,9}", tensors in tensors(),
-        times: [u64; 5], queued: u32, running: u32, bytes_after_first: u64,
+        times: [u64; 6], queued: u32, running: u32, bytes_after_first: u64,
     ) -> Response {
-        let [queue, decode, compute, total, first_to_last] = times.map(Duration::from_nanos);
+        let [queue, decode, compute, encode, total, first_to_last] = times.map(Duration::from_nanos);
         Response::Answer(Answer {
             id: RequestId(id), node, engine, tensors,
-            timings: Timings { queue, decode, compute, total },
+            timings: Timings { queue, decode, compute, encode, total },
             load: Load { queued, running },
             arrival: Arrival { first_to_last, bytes_after_first },
         })
@@ -117,7 +121,8 @@ fn large_tensors_are_not_copied_where_they_need_not_be() {
     let large = NamedTensor {
         name: "x".into(),
         tensor: Tensor::new(DType::U8, vec![100_000], data.clone()).unwrap(),
-    };
+    }
+    .into();
     let request = Request {
         id: RequestId([1; 16]),
         ask: Ask::Finish,
@@ -128,22 +133,23 @@ fn large_tensors_are_not_copied_where_they_need_not_be() {
         traceparent: None,
         tensors: vec![large],
         outputs: vec![],
+        reply: CODEC_RAW,
     };
     let frame = encode_request(&request, &Limits::default()).unwrap();
     assert_eq!(frame.len(), 2);
     assert_eq!(frame[1].as_ptr(), data.as_ptr());
     let whole = Bytes::from(frame.concat());
     let decoded: Request = decode(&whole, &[usize::MAX]);
-    assert_eq!(decoded.tensors[0].tensor.data().as_ptr(), whole.slice(frame[0].len()..).as_ptr());
+    assert_eq!(decoded.tensors[0].data.as_ptr(), whole.slice(frame[0].len()..).as_ptr());
 }
 
 #[test]
 fn what_a_reader_would_refuse_is_not_written() {
     let limits = Limits { header: 300, payload: 100, tensors: 2, rank: 3 };
-    let named = |name: &str, shape: &[usize]| NamedTensor {
-        name: name.into(),
-        tensor: tensor(DType::U8, shape.to_vec(), 1),
+    let named = |name: &str, shape: &[usize]| {
+        CodedTensor::from(NamedTensor { name: name.into(), tensor: tensor(DType::U8, shape.to_vec(), 1) })
     };
+    let coded = CodedTensor { codec: 7, shape: vec![101], ..named("a", &[1]) };
     let base = Request {
         id: RequestId([1; 16]),
         ask: Ask::Finish,
@@ -154,11 +160,13 @@ fn what_a_reader_would_refuse_is_not_written() {
         traceparent: None,
         tensors: vec![],
         outputs: vec![],
+        reply: CODEC_RAW,
     };
     assert!(encode_request(&base, &limits).is_ok(), "a deadline past what fits is cut, not refused");
-    let with = |tensors: Vec<NamedTensor>| Request { tensors, ..base.clone() };
+    let with = |tensors: Vec<CodedTensor>| Request { tensors, ..base.clone() };
     for (request, error) in [
         (with(vec![named("a", &[101])]), EncodeError::PayloadTooLarge { bytes: 101, limit: 100 }),
+        (with(vec![coded]), EncodeError::PayloadTooLarge { bytes: 101, limit: 100 }),
         (with(vec![named("a", &[1]); 3]), EncodeError::TooManyTensors { count: 3, limit: 2 }),
         (with(vec![named("a", &[1]); 2]), EncodeError::DuplicateTensor("a".into())),
         (with(vec![named("a", &[1; 4])]), EncodeError::Rank { name: "a".into(), rank: 4, limit: 3 }),

@@ -1,8 +1,9 @@
 //! An edge node's settings.
 
-use super::{Names, elements, engine, identity, listeners, log, parse, size, span};
+use super::{Names, elements, engine, identity, known, listeners, log, parse, size, span};
 use crate::edge::{
-    CloudAddress, EdgeLimits, EdgeSettings, ExpectedLink, Fallback, LinkSettings, ModelSettings, Split,
+    CloudAddress, CodecChoice, EdgeLimits, EdgeSettings, ExpectedLink, Fallback, LinkSettings, ModelSettings,
+    Split,
 };
 use crate::error::{Problems, SettingsError};
 use crate::leaf::{FilePath, Rate, Span};
@@ -122,6 +123,8 @@ fn models(
             Some(ModelSettings {
                 name: name?,
                 split: split?,
+                codec: raw.codec.or(CodecChoice::Auto),
+                agreement: raw.agreement.or(known(default::AGREEMENT)),
                 fallback: raw.fallback.or(Fallback::Required),
                 deadline: span(raw.deadline, default::DEADLINE),
             })

@@ -112,8 +112,8 @@ async fn receive_request(
                 return Err(refuse(id, Reason::Draining, "the node is going away".into()));
             }
             handler.admit(peer, header).map_err(End::Refuse)?;
-            let Some(share) = shared.memory.take(header.payload()) else {
-                let message = format!("no memory for {} bytes of tensors now", header.payload());
+            let Some(share) = shared.memory.take(header.memory()) else {
+                let message = format!("no memory for {} bytes of tensors now", header.memory());
                 return Err(refuse(id, Reason::Overloaded, message));
             };
             admitted = Some((id, share, header.deadline.min(config.payload_timeout)));

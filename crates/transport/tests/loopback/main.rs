@@ -12,7 +12,9 @@ mod trust;
 use kerf_identity::{Authority, Identity, PeerIdentity, Role};
 use kerf_tensor::{DType, NamedTensor, Tensor};
 use kerf_transport::{Client, Config, Connection, Drained, Handler, Server};
-use kerf_wire::{Answer, Arrival, Ask, Load, Refusal, Request, RequestHeader, RequestId, Response, Timings};
+use kerf_wire::{
+    Answer, Arrival, Ask, CODEC_RAW, Load, Refusal, Request, RequestHeader, RequestId, Response, Timings,
+};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -91,11 +93,15 @@ fn request(number: u64, bytes: usize) -> Request {
         boundary: 1,
         deadline: Duration::from_secs(30),
         traceparent: None,
-        tensors: vec![NamedTensor {
-            name: "x".into(),
-            tensor: Tensor::new(DType::U8, vec![bytes], data.into()).unwrap(),
-        }],
+        tensors: vec![
+            NamedTensor {
+                name: "x".into(),
+                tensor: Tensor::new(DType::U8, vec![bytes], data.into()).unwrap(),
+            }
+            .into(),
+        ],
         outputs: vec![],
+        reply: CODEC_RAW,
     }
 }
 

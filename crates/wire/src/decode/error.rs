@@ -62,8 +62,8 @@ pub enum DecodeError {
         /// `TensorProto.DataType` of onnx.proto3.
         code: u8,
     },
-    /// A codec of which this version knows nothing.
-    #[error("tensor {name:?} is encoded with codec {codec}, unknown to this version")]
+    /// Strings are sent as they are.
+    #[error("tensor {name:?} holds strings, under codec {codec}")]
     Codec {
         /// Of the tensor.
         name: String,

@@ -1,15 +1,15 @@
 //! The header's form in bytes, and every check that a header must pass before anything
 //! is allocated for what it announces.
 
-use super::{AnswerHeader, RequestHeader, ResponseHeader, TensorHeader};
+use super::{AnswerHeader, RequestHeader, ResponseHeader, TensorHeader, decoded_bytes};
 use crate::decode::DecodeError;
 use crate::{
-    Answer, Arrival, Ask, CODEC_RAW, CRITICAL, EncodeError, Limits, Load, Reason, Refusal, Request,
-    RequestId, Timings, is_traceparent,
+    Answer, Arrival, Ask, CODEC_RAW, CRITICAL, CodedTensor, EncodeError, Limits, Load, Reason, Refusal,
+    Request, RequestId, Timings, is_traceparent,
 };
 use bincode::config::{Configuration, Limit, LittleEndian, Varint};
 use bincode::{Decode, Encode};
-use kerf_tensor::{DType, NamedTensor, element_count};
+use kerf_tensor::{DType, element_count};
 use std::collections::HashSet;
 use std::time::Duration;
 
@@ -25,6 +25,7 @@ enum Kind {
 type Extensions = Vec<(u16, Vec<u8>)>;
 
 const REQUEST_TRACEPARENT: u16 = 1;
+const REQUEST_REPLY: u16 = 2;
 /// A reader that skipped it would run the model on a profile.
 const REQUEST_ASK: u16 = CRITICAL | 1;
 const ANSWER_TIMINGS: u16 = 1;
@@ -83,6 +84,9 @@ pub(crate) fn write_request(request: &Request) -> Result<Vec<u8>, EncodeError> {
     if let Some(code) = ask_code(request.ask) {
         extensions.push((REQUEST_ASK, code.to_le_bytes().to_vec()));
     }
+    if request.reply != CODEC_RAW {
+        extensions.push((REQUEST_REPLY, request.reply.to_le_bytes().to_vec()));
+    }
     write(
         Kind::Request,
         RawRequest {
@@ -99,7 +103,11 @@ pub(crate) fn write_request(request: &Request) -> Result<Vec<u8>, EncodeError> {
 }
 
 pub(crate) fn write_answer(answer: &Answer) -> Result<Vec<u8>, EncodeError> {
-    let Timings { queue, decode, compute, total } = answer.timings;
+    let Timings { queue, decode, compute, encode, total } = answer.timings;
+    let mut timings = words([queue, decode, compute, total].map(nanoseconds));
+    if !encode.is_zero() {
+        timings.extend(nanoseconds(encode).to_le_bytes());
+    }
     let Load { queued, running } = answer.load;
     let Arrival { first_to_last, bytes_after_first } = answer.arrival;
     write(
@@ -110,7 +118,7 @@ pub(crate) fn write_answer(answer: &Answer) -> Result<Vec<u8>, EncodeError> {
             engine: answer.engine.clone(),
             tensors: answer.tensors.iter().map(RawTensor::of).collect(),
             extensions: vec![
-                (ANSWER_TIMINGS, words([queue, decode, compute, total].map(nanoseconds))),
+                (ANSWER_TIMINGS, timings),
                 (ANSWER_LOAD, words([queued.into(), running.into()])),
                 (ANSWER_ARRIVAL, words([nanoseconds(first_to_last), bytes_after_first])),
             ],
@@ -146,7 +154,7 @@ pub(crate) fn parse_request(
         other => return Err(DecodeError::Kind(other.map(|(kind, _)| *kind))),
     };
     *id = Some(RequestId(raw.id));
-    check_extensions(&raw.extensions, &[REQUEST_TRACEPARENT, REQUEST_ASK])?;
+    check_extensions(&raw.extensions, &[REQUEST_TRACEPARENT, REQUEST_REPLY, REQUEST_ASK])?;
     if raw.outputs.len() > limits.tensors {
         return Err(DecodeError::TooManyTensors { count: raw.outputs.len(), limit: limits.tensors });
     }
@@ -161,6 +169,7 @@ pub(crate) fn parse_request(
         None => Ask::Finish,
         Some(code) => ask(code).ok_or(DecodeError::CriticalExtension(REQUEST_ASK))?,
     };
+    let reply = extension(&raw.extensions, REQUEST_REPLY).and_then(|code| code.first_chunk().copied());
     Ok(RequestHeader {
         id: RequestId(raw.id),
         ask,
@@ -171,6 +180,7 @@ pub(crate) fn parse_request(
         traceparent,
         tensors: check_tensors(raw.tensors, limits)?,
         outputs: raw.outputs,
+        reply: reply.map_or(CODEC_RAW, u16::from_le_bytes),
     })
 }
 
@@ -185,7 +195,7 @@ pub(crate) fn parse_response(
             let raw: RawAnswer = read(body)?;
             *id = Some(RequestId(raw.id));
             check_extensions(&raw.extensions, &[ANSWER_TIMINGS, ANSWER_LOAD, ANSWER_ARRIVAL])?;
-            let [queue, decode, compute, total] =
+            let [queue, decode, compute, total, encode] =
                 read_words(&raw.extensions, ANSWER_TIMINGS).map(Duration::from_nanos);
             let [queued, running] = read_words(&raw.extensions, ANSWER_LOAD)
                 .map(|count: u64| u32::try_from(count).unwrap_or(u32::MAX));
@@ -195,7 +205,7 @@ pub(crate) fn parse_response(
                 node: raw.node,
                 engine: raw.engine,
                 tensors: check_tensors(raw.tensors, limits)?,
-                timings: Timings { queue, decode, compute, total },
+                timings: Timings { queue, decode, compute, encode, total },
                 load: Load { queued, running },
                 arrival: Arrival { first_to_last: Duration::from_nanos(first_to_last), bytes_after_first },
             }))
@@ -219,15 +229,15 @@ pub(crate) fn parse_response(
 }
 
 impl RawTensor {
-    fn of(named: &NamedTensor) -> Self {
-        let NamedTensor { name, tensor } = named;
+    fn of(tensor: &CodedTensor) -> Self {
+        let CodedTensor { name, dtype, shape, codec, data } = tensor;
         Self {
             name: name.clone(),
             // Every code is below 32.
-            dtype: tensor.dtype().onnx_code() as u8,
-            shape: tensor.shape().iter().map(|dim| *dim as u64).collect(),
-            codec: CODEC_RAW,
-            bytes: tensor.data().len() as u64,
+            dtype: dtype.onnx_code() as u8,
+            shape: shape.iter().map(|dim| *dim as u64).collect(),
+            codec: *codec,
+            bytes: data.len() as u64,
         }
     }
 }
@@ -257,7 +267,9 @@ fn check_tensors(raw: Vec<RawTensor>, limits: &Limits) -> Result<Vec<TensorHeade
     }
     let tensors: Vec<_> =
         raw.into_iter().map(|tensor| check_tensor(tensor, limits)).collect::<Result<_, _>>()?;
-    let payload = super::payload(&tensors);
+    // What few bytes decode to is bounded as if it had been sent.
+    let decoded = tensors.iter().map(|tensor| tensor.bytes.max(tensor.decoded_beside()));
+    let payload = decoded.fold(0, u64::saturating_add);
     if payload > limits.payload {
         return Err(DecodeError::PayloadTooLarge { bytes: payload, limit: limits.payload });
     }
@@ -272,18 +284,17 @@ fn check_tensor(raw: RawTensor, limits: &Limits) -> Result<TensorHeader, DecodeE
     let Some(dtype) = DType::from_onnx_code(dtype.into()) else {
         return Err(DecodeError::DType { name, code: dtype });
     };
-    if codec != CODEC_RAW {
-        return Err(DecodeError::Codec { name, codec });
-    }
     let sizes: Option<Vec<usize>> = shape.iter().map(|dim| usize::try_from(*dim).ok()).collect();
-    let needs = sizes.as_ref().and_then(|sizes| element_count(sizes).ok()).and_then(|elements| {
-        // A string takes at least its length prefix.
-        elements.checked_mul(dtype.size().unwrap_or(4))
-    });
-    let fits = match (needs, dtype) {
-        (None, _) => false,
-        (Some(needs), DType::String) => needs as u64 <= bytes,
-        (Some(needs), _) => needs as u64 == bytes,
+    let decoded = sizes.as_ref().and_then(|sizes| decoded_bytes(dtype, sizes));
+    let fits = match (codec, dtype) {
+        // A string takes at least its length prefix; how long it is, only its bytes say.
+        (CODEC_RAW, DType::String) => {
+            let count = sizes.as_ref().and_then(|sizes| element_count(sizes).ok());
+            count.and_then(|count| count.checked_mul(4)).is_some_and(|needs| needs as u64 <= bytes)
+        }
+        (CODEC_RAW, _) => decoded == Some(bytes),
+        (_, DType::String) => return Err(DecodeError::Codec { name, codec }),
+        _ => decoded.is_some(),
     };
     match sizes {
         Some(shape) if fits => Ok(TensorHeader { name, dtype, shape, codec, bytes }),

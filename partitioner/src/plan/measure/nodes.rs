@@ -109,6 +109,8 @@ impl Nodes {
             models: vec![ModelSettings {
                 name: self.setting.model.clone(),
                 split,
+                codec: CodecChoice::Raw,
+                agreement: Share { millionths: 1_000_000 },
                 fallback: Fallback::None,
                 deadline: PATIENCE,
             }],
