@@ -17,8 +17,8 @@ use kerf_preprocess::{Preprocess, Steps};
 use kerf_repository::{Overwrite, Repository};
 use kerf_serving::{Served, open_engines};
 use kerf_settings::{
-    CloudAddress, CloudLimits, CloudSettings, EdgeLimits, EdgeSettings, EngineSettings, Fallback,
-    IdentityFiles, LinkSettings, LogFormat, LogSettings, ModelSettings, Split,
+    CloudAddress, CloudLimits, CloudSettings, CodecChoice, EdgeLimits, EdgeSettings, EngineSettings,
+    Fallback, IdentityFiles, LinkSettings, LogFormat, LogSettings, ModelSettings, Share, Split,
 };
 use kerf_tensor::Tensor;
 use std::net::SocketAddr;
@@ -204,7 +204,7 @@ impl Stage {
                 name: self.served.name.clone(),
                 split,
                 codec: CodecChoice::Raw,
-                agreement: Share { millionths: 1_000_000 },
+                agreement: Share::ALL,
                 fallback: Fallback::Required,
                 deadline: Duration::from_secs(5),
             }],

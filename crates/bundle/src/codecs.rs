@@ -224,6 +224,8 @@ impl Interval {
     }
 
     fn is_one(&self) -> bool {
-        self.same <= self.of && (0.0..=self.share()).contains(&self.low) && (self.share()..=1.0).contains(&self.high)
+        self.same <= self.of
+            && (0.0..=self.share()).contains(&self.low)
+            && (self.share()..=1.0).contains(&self.high)
     }
 }

@@ -3,6 +3,11 @@ use serde::{Deserialize, Serialize};
 use sha2::Digest as _;
 use std::collections::BTreeMap;
 
+/// The paths of every packed model, in order.
+const ALWAYS: [&str; 3] = [BOUNDARIES, MODEL, CARD];
+/// Those that one with fitted codecs has besides, both or neither.
+const CODED: [&str; 2] = [CODECS, MEASURED];
+
 /// A SHA-256.
 pub type Digest = [u8; 32];
 
@@ -21,14 +26,10 @@ pub enum ManifestError {
     #[error("not a manifest: {0}")]
     Syntax(#[from] serde_json::Error),
     /// Another set of files than a packed model has.
-    #[error("lists {found:?}, expected {expected:?}, and {also:?} where codecs were fitted")]
+    #[error("lists {found:?}, expected {ALWAYS:?}, and {CODED:?} where codecs were fitted")]
     Files {
         /// Paths listed.
         found: Vec<String>,
-        /// Paths of a packed model.
-        expected: [&'static str; 3],
-        /// Paths that it may have besides, all or none.
-        also: [&'static str; 2],
     },
 }
 
@@ -48,13 +49,11 @@ impl Manifest {
     /// codecs among them or not.
     pub fn parse(json: &[u8]) -> Result<Self, ManifestError> {
         let manifest: Self = serde_json::from_slice(json)?;
-        let (expected, also) = ([BOUNDARIES, MODEL, CARD], [CODECS, MEASURED]);
         let found = || manifest.files.keys().map(String::as_str);
-        let is_plain = found().eq(expected);
-        let mut all: Vec<&str> = expected.into_iter().chain(also).collect();
+        let mut all = [ALWAYS.as_slice(), &CODED].concat();
         all.sort_unstable();
-        if !is_plain && found().ne(all) {
-            return Err(ManifestError::Files { found: manifest.files.into_keys().collect(), expected, also });
+        if found().ne(ALWAYS) && found().ne(all) {
+            return Err(ManifestError::Files { found: manifest.files.into_keys().collect() });
         }
         Ok(manifest)
     }

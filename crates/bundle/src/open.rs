@@ -1,6 +1,6 @@
 use crate::{
-    BOUNDARIES, CARD, CODECS, Card, CardError, Codecs, CodecsError, Digest, MANIFEST, MEASURED, MODEL, Manifest,
-    ManifestError,
+    BOUNDARIES, CARD, CODECS, Card, CardError, Codecs, CodecsError, Digest, MANIFEST, MEASURED, MODEL,
+    Manifest, ManifestError,
 };
 use bytes::Bytes;
 use kerf_graph::{Boundary, CutError, CutModel, LoadError, Model, NoExternalData};
@@ -68,7 +68,7 @@ pub enum OpenError {
     Cut(#[from] CutError),
     /// The codecs.
     #[error("{CODECS}, {MEASURED}: {0}")]
-    Codecs(#[from] CodecsError),
+    Codecs(#[from] Box<CodecsError>),
     /// The card speaks of another model.
     #[error("{CARD} says {said}, but {MODEL} has {actual}")]
     Disagree {
@@ -113,7 +113,7 @@ impl Bundle {
         }
         let model = Arc::new(CutModel::new(model, places.boundaries)?);
         let codecs = match manifest.has_codecs() {
-            true => Some(Codecs::parse(&checked(CODECS)?, &checked(MEASURED)?)?),
+            true => Some(Codecs::parse(&checked(CODECS)?, &checked(MEASURED)?).map_err(Box::new)?),
             false => None,
         };
         Ok(Self { card, digest: manifest.digest(), model, codecs })

@@ -75,7 +75,8 @@ impl ModelCodecs {
     /// theirs without being measured.
     pub fn name(&self, boundary: usize, coding: Coding) -> String {
         let measured = self.codecs.iter().flat_map(|codecs| codecs.at(boundary));
-        let packed = measured.filter(|codec| codec.id == coding.number()).map(|codec| codec.name.clone()).next();
+        let packed =
+            measured.filter(|codec| codec.id == coding.number()).map(|codec| codec.name.clone()).next();
         packed.unwrap_or_else(|| match coding {
             Coding::Pixels(recode) => recode.to_string(),
             Coding::Tensor(id) => match id.kind() {
@@ -204,7 +205,9 @@ impl ModelCodecs {
         match Coding::from_number(number) {
             None => Err(unknown(format!("codec {number:#06x} is unknown to this version"))),
             Some(Coding::Pixels(recode)) => match &self.pictures {
-                Some(pictures) if boundary == 0 && pictures.input == name => Ok(Method::Pixels(pictures, recode)),
+                Some(pictures) if boundary == 0 && pictures.input == name => {
+                    Ok(Method::Pixels(pictures, recode))
+                }
                 _ => Err(unknown(format!("codec {recode} is for inputs made of pictures"))),
             },
             Some(Coding::Tensor(id)) => self.ready(boundary, name, id).map_err(unknown).map(Method::Codec),

@@ -147,6 +147,9 @@ pub struct ExpectedLink {
 }
 
 impl Share {
+    /// All of it.
+    pub const ALL: Self = Self { millionths: 1_000_000 };
+
     /// From 0 to 1.
     pub fn as_f64(self) -> f64 {
         f64::from(self.millionths) / 1e6

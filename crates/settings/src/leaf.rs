@@ -255,7 +255,8 @@ impl Leaf for Share {
         let wrong = || format!("`{}` is not a share from 0% to 100%; write for example 99.5%", shorten(text));
         let number = text.strip_suffix('%').ok_or_else(wrong)?.trim_end();
         let plain = number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
-        let share: f64 = Some(number).filter(|_| plain).and_then(|number| number.parse().ok()).ok_or_else(wrong)?;
+        let share: f64 =
+            Some(number).filter(|_| plain).and_then(|number| number.parse().ok()).ok_or_else(wrong)?;
         if !(0.0..=100.0).contains(&share) {
             return Err(wrong());
         }

@@ -1,7 +1,8 @@
 //! The files in `configs/` are what a new user starts from: they must mean what they say.
 
 use kerf_settings::{
-    CloudSettings, EdgeSettings, EngineKind, Fallback, LogFormat, Split, cloud_schema, edge_schema,
+    CloudSettings, CodecChoice, EdgeSettings, EngineKind, Fallback, LogFormat, Split, cloud_schema,
+    edge_schema,
 };
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -43,7 +44,7 @@ fn commented_keys_show_the_defaults() {
                 let key = inner.trim_start().split(':').next().unwrap_or_default();
                 let is_key = !key.is_empty() && key.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
                 let indent = line.len() - line.trim_start().len();
-                let choice = matches!(key, "auto" | "edge" | "required");
+                let choice = matches!(key, "auto" | "edge" | "raw" | "required");
                 if line.trim_start().starts_with("# ") && is_key && !choice {
                     format!("{}{inner}\n", " ".repeat(indent))
                 } else {
@@ -67,7 +68,7 @@ fn every_key_is_read() {
         "node: gw.7\nlisten: '[::1]:8001'\nadmin: 0.0.0.0:1\nadmin_remote: true\nrepository: /m\n\
          identity: {ca: a, certificate: b, key: c}\ncloud: [{node: x, address: 'h:1'}, {node: y, address: '[::1]:2'}]\n\
          engine: {kind: ort, threads: 3, library: lib.so}\n\
-         models: [{name: m, split: cloud, fallback: best-effort, deadline: 1.5s}, {name: n, split: edge, fallback: none}]\n\
+         models: [{name: m, split: cloud, fallback: best-effort, deadline: 1.5s, codec: k16, agreement: 99.9 %}, {name: n, split: edge, fallback: none}]\n\
          limits: {concurrency: 1, queue: 0, memory: 1GiB, body: 2MB}\n\
          link: {stall: 2s, keep_alive: 1s, idle_timeout: 1min}\nlog: {filter: debug, format: json}\n",
         "inline",
@@ -77,6 +78,12 @@ fn every_key_is_read() {
     assert_eq!(settings.engine.library, Some(PathBuf::from("lib.so")));
     assert_eq!(settings.models[0].deadline, Duration::from_millis(1500));
     assert_eq!(settings.models[1].fallback, Fallback::None);
+    assert_eq!(settings.models[0].codec, CodecChoice::Named("k16".to_owned()));
+    assert_eq!(settings.models[0].agreement.as_f64(), 0.999);
+    assert_eq!(
+        (&settings.models[1].codec, settings.models[1].agreement.millionths),
+        (&CodecChoice::Auto, 995_000)
+    );
     assert_eq!((settings.limits.queue, settings.limits.body), (0, 2_000_000));
     assert_eq!(settings.link.idle_timeout, Duration::from_secs(60));
     assert_eq!(settings.log.format, LogFormat::Json);

@@ -94,6 +94,11 @@ fn single_mistakes() {
             "models: [{name: m, split: edge}]\nengine: {kind: tract, library: x}",
             "e:5:32: engine.library: the engine `tract` loads no library; leave this out, or choose `ort` or `auto`",
         ),
+        (
+            "models: [{name: m, split: edge, agreement: 101%}]",
+            "e:4:44: models[0].agreement: `101%` is not a share from 0% to 100%; write for example 99.5%",
+        ),
+        ("models: [{name: m, split: edge, codec: ''}]", "e:4:40: models[0].codec: the name is empty"),
         ("models: [{name: m, split: edge}]\nengine:\n", "fine"),
     ] {
         let shown = match EdgeSettings::parse(&format!("{GOOD}{rest}"), "e") {

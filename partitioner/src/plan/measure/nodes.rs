@@ -7,8 +7,9 @@ use edge_node::EdgeNode;
 use kerf_identity::{Authority, Role};
 use kerf_profile::Profile;
 use kerf_settings::{
-    CloudAddress, CloudLimits, CloudSettings, EdgeLimits, EdgeSettings, EngineKind, EngineSettings, Fallback,
-    IdentityFiles, LinkSettings, LogFormat, LogSettings, ModelSettings, Split,
+    CloudAddress, CloudLimits, CloudSettings, CodecChoice, EdgeLimits, EdgeSettings, EngineKind,
+    EngineSettings, Fallback, IdentityFiles, LinkSettings, LogFormat, LogSettings, ModelSettings, Share,
+    Split,
 };
 use kerf_testbed::link::{self, Link, PipeSettings};
 use std::net::SocketAddr;
@@ -110,7 +111,7 @@ impl Nodes {
                 name: self.setting.model.clone(),
                 split,
                 codec: CodecChoice::Raw,
-                agreement: Share { millionths: 1_000_000 },
+                agreement: Share::ALL,
                 fallback: Fallback::None,
                 deadline: PATIENCE,
             }],

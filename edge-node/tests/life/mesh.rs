@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use cloud_node::CloudNode;
 use edge_node::EdgeNode;
-use kerf_bundle::{Metric, Pack, PackRequest};
+use kerf_bundle::{Codecs, Metric, Pack, PackRequest};
 use kerf_graph::{Model, NoExternalData};
 use kerf_identity::{Authority, Role};
 use kerf_repository::{Overwrite, Repository};
@@ -45,6 +45,11 @@ impl Mesh {
 
     /// Packs `onnx` under `model`'s name into a repository of its own.
     pub(crate) fn repack(&mut self, model: &str, onnx: Bytes) {
+        self.repack_with(model, onnx, None);
+    }
+
+    /// The same with codecs.
+    pub(crate) fn repack_with(&mut self, model: &str, onnx: Bytes, codecs: Option<Codecs>) {
         self.repository = tempfile::tempdir_in(self.folder.path()).unwrap().keep();
         let loaded = Model::load(onnx.clone(), &NoExternalData).unwrap();
         let pack = Pack::new(PackRequest {
@@ -58,6 +63,10 @@ impl Mesh {
             tolerance: 1e-4,
         })
         .unwrap();
+        let pack = match codecs {
+            Some(codecs) => pack.with_codecs(codecs),
+            None => pack,
+        };
         self.last = pack.model().last();
         Repository::new(&self.repository).write(&pack, Overwrite::Refuse).unwrap();
     }
@@ -91,18 +100,40 @@ impl Mesh {
         node
     }
 
+    /// Where the cloud node is, or will be; its certificate is `cloud-1`'s.
+    pub(crate) fn use_cloud(&mut self, quic: SocketAddr) {
+        self.quic = quic;
+    }
+
+    pub(crate) fn file(&self, name: &str) -> String {
+        std::fs::read_to_string(self.folder.path().join(name)).unwrap()
+    }
+
     pub(crate) async fn start_edge(&self, split: &str, fallback: &str) -> EdgeNode {
+        self.start_edge_with(split, fallback, "auto").await
+    }
+
+    pub(crate) async fn start_edge_with(&self, split: &str, fallback: &str, codec: &str) -> EdgeNode {
+        self.try_start_edge(split, fallback, codec).await.unwrap()
+    }
+
+    pub(crate) async fn try_start_edge(
+        &self,
+        split: &str,
+        fallback: &str,
+        codec: &str,
+    ) -> anyhow::Result<EdgeNode> {
         // Port 1 answers to nobody, as long as no cloud node was started.
         let quic = if self.quic.port() == 0 { "127.0.0.1:1".to_owned() } else { self.quic.to_string() };
         let yaml = format!(
             "listen: 127.0.0.1:0\n{}\
              cloud: [{{node: cloud-1, address: '{quic}'}}]\n\
              link: {{bandwidth: 1Gbps, rtt: 1ms, stall: 400ms, keep_alive: 100ms}}\n\
-             models: [{{name: {}, split: {split}, fallback: {fallback}, deadline: 20s}}]\n",
+             models: [{{name: {}, split: {split}, fallback: {fallback}, codec: {codec}, deadline: 20s}}]\n",
             self.common("edge-1"),
             self.model
         );
-        EdgeNode::start(EdgeSettings::parse(&yaml, "edge.yaml").unwrap()).await.unwrap()
+        EdgeNode::start(EdgeSettings::parse(&yaml, "edge.yaml").unwrap()).await
     }
 
     /// Where a node keeps profiles.
@@ -174,6 +205,11 @@ pub(crate) async fn ask(edge: &EdgeNode, model: &str, body: &Value) -> (u16, Val
 
 /// Fails unless both answers have the same outputs, nearly.
 pub(crate) fn near(outputs: &Value, whole: &Value) {
+    within(outputs, whole, 1e-4);
+}
+
+/// Fails unless both answers have the same outputs, each number within `tolerance`.
+pub(crate) fn within(outputs: &Value, whole: &Value, tolerance: f64) {
     let (outputs, whole) = (outputs.as_array().unwrap(), whole.as_array().unwrap());
     assert_eq!(outputs.len(), whole.len());
     for (output, whole) in outputs.iter().zip(whole) {
@@ -182,7 +218,7 @@ pub(crate) fn near(outputs: &Value, whole: &Value) {
             value["data"].as_array().unwrap().iter().map(|number| number.as_f64().unwrap()).collect()
         };
         for (a, b) in numbers(output).into_iter().zip(numbers(whole)) {
-            assert!((a - b).abs() <= 1e-4, "{a} against {b} in {}", output["name"]);
+            assert!((a - b).abs() <= tolerance, "{a} against {b} in {}", output["name"]);
         }
     }
 }

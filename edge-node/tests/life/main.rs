@@ -7,6 +7,7 @@
     reason = "tests wait for real nodes, and fail by panicking"
 )]
 
+mod codecs;
 mod mesh;
 
 use kerf_testbed::models::{branchy, tiny_classifier};
