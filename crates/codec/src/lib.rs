@@ -42,6 +42,7 @@ mod int;
 mod kernel;
 mod lossless;
 mod pack;
+mod rans;
 mod spec;
 mod squeeze;
 
@@ -50,4 +51,5 @@ pub use coder::{Codec, Coder, Decoder, Encoder, Limits, NewCoderError};
 pub use error::{CoderError, DecodeError, EncodeError};
 pub use fitted::{Entropy, Fitted, Quantiser, Transform};
 pub use id::{Bits, BuiltIn, CodecId, Kind, Per};
+pub use rans::{Table, TableError};
 pub use spec::{Spec, SpecError};
