@@ -15,6 +15,7 @@ const PURE: &[&str] = &[
     "codec-fit",
     "graph",
     "inputs",
+    "npy",
     "planner",
     "preprocess",
     "profile",
