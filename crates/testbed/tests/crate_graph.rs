@@ -15,6 +15,7 @@ const PURE: &[&str] = &[
     "codec-fit",
     "graph",
     "inputs",
+    "npy",
     "planner",
     "preprocess",
     "profile",
@@ -23,7 +24,7 @@ const PURE: &[&str] = &[
     "wire",
 ];
 const ENGINES: &[&str] = &["engine", "engine-ort", "engine-tract", "engines", "profiler"];
-const IO: &[&str] = &["identity", "mesh", "oip", "power", "repository", "serving", "telemetry", "transport"];
+const IO: &[&str] = &["identity", "mesh", "oip", "power", "repository", "samples", "serving", "telemetry", "transport"];
 const BINARIES: &[&str] = &["cloud-node", "demo", "edge-node", "partitioner"];
 const TESTBED: &str = "testbed";
 
