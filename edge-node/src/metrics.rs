@@ -3,8 +3,10 @@
 //! A request counts once in `kerf_edge_requests`, by how it ended. Answers count
 //! in `kerf_edge_answers` as well, by who made them: `edge` (as planned), `cloud`,
 //! or `fallback` (the edge finished what the cloud was meant to). Refused requests
-//! have no stage times. Shipped bytes are those of tensors, without headers and
-//! QUIC's own, and count shipments that came to nothing too.
+//! have no stage times. Shipped and received bytes are those of tensors under their
+//! codecs, without headers and QUIC's own. `kerf_edge_uncoded` counts answers for which
+//! some tensor travelled as it was, though a codec was chosen: it held NaN or infinity,
+//! say, or the cloud node lacks the codec.
 
 use crate::pipeline::{Route, Timings};
 use kerf_oip::FailureKind;
@@ -35,6 +37,12 @@ struct ModelLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CodecLabels {
+    model: String,
+    codec: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct StageLabels {
     model: String,
     stage: &'static str,
@@ -51,7 +59,9 @@ pub(crate) struct Metrics {
     answers: Family<AnswerLabels, Counter>,
     seconds: Seconds<ModelLabels>,
     stages: Seconds<StageLabels>,
-    shipped: Family<ModelLabels, Counter>,
+    shipped: Family<CodecLabels, Counter>,
+    received: Family<ModelLabels, Counter>,
+    uncoded: Family<ModelLabels, Counter>,
     in_flight: Gauge,
     resident: Gauge,
     connected: Family<NodeLabels, Gauge>,
@@ -66,6 +76,8 @@ impl Metrics {
             seconds: seconds(),
             stages: seconds(),
             shipped: Family::default(),
+            received: Family::default(),
+            uncoded: Family::default(),
             in_flight: Gauge::default(),
             resident: Gauge::default(),
             connected: Family::default(),
@@ -82,9 +94,20 @@ impl Metrics {
         registry.register_with_unit("stage", "Time by stage of a request", unit(), metrics.stages.clone());
         registry.register_with_unit(
             "shipped",
-            "Tensor bytes sent to the cloud",
+            "Tensor bytes sent to the cloud, by codec",
             Unit::Bytes,
             metrics.shipped.clone(),
+        );
+        registry.register_with_unit(
+            "received",
+            "Tensor bytes that came back",
+            Unit::Bytes,
+            metrics.received.clone(),
+        );
+        registry.register(
+            "uncoded",
+            "Answers for which a tensor went as it was, though a codec was chosen",
+            metrics.uncoded.clone(),
         );
         registry.register("in_flight", "Requests admitted and not yet answered", metrics.in_flight.clone());
         registry.register_with_unit(
@@ -116,7 +139,14 @@ impl Metrics {
             }
         }
         if route.shipped > 0 {
-            self.shipped.get_or_create(&ModelLabels { model }).inc_by(route.shipped);
+            let labels = CodecLabels { model: model.clone(), codec: route.codec.clone() };
+            self.shipped.get_or_create(&labels).inc_by(route.shipped);
+        }
+        if route.uncoded.is_some() {
+            self.uncoded.get_or_create(&ModelLabels { model: model.clone() }).inc();
+        }
+        if route.received > 0 {
+            self.received.get_or_create(&ModelLabels { model }).inc_by(route.received);
         }
     }
 

@@ -20,14 +20,22 @@ impl Page {
     }
 
     fn models(&self) -> Section {
-        let columns = ["model", "split", "plan", "fallback", "answered here", "by the cloud", "by fallback"];
+        let columns = ["model", "split", "codec", "plan", "fallback", "answered here", "by the cloud", "by fallback"];
         self.service.models.values().fold(Section::new("Models", &columns), |section, model| {
             let served = &model.served;
-            let split = model.split();
+            let way = model.way();
+            let (split, last) = (way.split, served.last());
+            let [there, back] =
+                [(split, way.there), (last, way.back)].map(|(at, coding)| served.codecs.name(at, coding));
+            let codec = match split == last {
+                true => "none".into(),
+                false => format!("{there}, answers {back}"),
+            };
             let count = |by| Value::from(self.service.metrics.answers_by(&served.name, served.last(), by));
             section.row([
                 served.name.as_str().into(),
-                format!("b{split} of {}", served.last()).into(),
+                format!("b{split} of {last}").into(),
+                codec.into(),
                 if model.is_planned {
                     model.plan().unwrap_or_else(|| "none yet".into())
                 } else {

@@ -68,6 +68,39 @@ pub(crate) struct PackArgs {
     pub(crate) tolerance: f64,
     #[command(flatten)]
     pub(crate) picture: PictureArgs,
+    #[command(flatten)]
+    pub(crate) codecs: CodecArgs,
+    /// What was packed as JSON, with what was measured of codecs
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// With inputs, codecs are fitted to what crosses each boundary, tried, and packed.
+#[derive(Args)]
+#[command(next_help_heading = "Codecs fitted to real inputs")]
+pub(crate) struct CodecArgs {
+    /// Pictures, .npz files with arrays named as the inputs, or .npy files; labels.tsv beside them is used
+    #[arg(long, value_name = "DIR|FILE")]
+    pub(crate) inputs: Option<PathBuf>,
+    /// When an answer counts as the same: top1, cosine:X, relative:X, boxes:PRESET|FILE, each with
+    /// @OUTPUT,... where not all count [default: as shapes and names of the outputs suggest]
+    #[arg(long, value_name = "METRIC", requires = "inputs")]
+    pub(crate) metric: Option<kerf_agreement::Said>,
+    /// Least share of answers that must stay the same where one codec is chosen
+    #[arg(long, value_name = "SHARE", default_value = "99.5%", value_parser = parse_share)]
+    pub(crate) agreement: f64,
+    /// Most inputs to use
+    #[arg(long, value_name = "K", default_value_t = 500, requires = "inputs", value_parser = clap::value_parser!(u32).range(8..=100_000))]
+    pub(crate) samples: u32,
+    /// Try no further codecs after this time
+    #[arg(long, value_name = "TIME", default_value = "30min", requires = "inputs", value_parser = parse_duration)]
+    pub(crate) codec_budget: Duration,
+    /// Every codec that was tried, not only those worth having
+    #[arg(long, requires = "inputs")]
+    pub(crate) all: bool,
+    /// A page with bytes against agreement, drawn
+    #[arg(long, value_name = "FILE", requires = "inputs")]
+    pub(crate) html: Option<PathBuf>,
 }
 
 /// Any of these makes encoded pictures an accepted input, beside the tensor.
@@ -273,6 +306,12 @@ pub(crate) struct CertsArgs {
     /// Replace certificates of these nodes
     #[arg(long)]
     pub(crate) force: bool,
+}
+
+fn parse_share(text: &str) -> Result<f64, String> {
+    let wrong = || format!("{text:?} is not a share from 0% to 100%; write for example 99.5%");
+    let percent: f64 = text.strip_suffix('%').and_then(|number| number.trim().parse().ok()).ok_or_else(wrong)?;
+    (0.0..=100.0).contains(&percent).then_some(percent / 100.0).ok_or_else(wrong)
 }
 
 fn parse_boundaries(text: &str) -> Result<usize, String> {

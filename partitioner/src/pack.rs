@@ -1,13 +1,15 @@
 //! From an ONNX file to a folder that nodes can serve.
 
 mod batching;
+mod codecs;
 mod picture;
 
 use crate::cli::PackArgs;
 use crate::engines;
 use crate::inspect::{boundary_table, hex};
-use crate::print::{Outcome, Paint, count, elide, emit, warn};
+use crate::print::{Outcome, Paint, count, elide, emit, emit_json, warn};
 use crate::source::{self, Source};
+use anyhow::Context as _;
 use kerf_bundle::{Batching, BatchingKind, Metric, Pack, PackRequest, check_name};
 use kerf_graph::{Analysis, Bindings, Model, Node};
 use kerf_repository::{Overwrite, Repository};
@@ -30,7 +32,8 @@ pub(crate) fn run(args: &PackArgs) -> anyhow::Result<Outcome> {
     })?;
     let analysis = pack.model().model().analyse(&Bindings::ones());
     warn_of_odd_things(&found, &analysis);
-    let pack = match batching::check(&pack, &engines::present(0, None)?) {
+    let present = engines::present(0, None)?;
+    let pack = match batching::check(&pack, &present) {
         Ok(batching) => pack.with_batching(batching),
         Err(error) => {
             warn(&format!(
@@ -40,9 +43,31 @@ pub(crate) fn run(args: &PackArgs) -> anyhow::Result<Outcome> {
             pack
         }
     };
+    let (pack, tried) = match &args.codecs.inputs {
+        Some(folder) => {
+            let (found, tried) = codecs::fit(&pack, folder, &args.codecs, &present)?;
+            (pack.with_codecs(found), Some(tried))
+        }
+        None => (pack, None),
+    };
     let overwrite = if args.force { Overwrite::Replace } else { Overwrite::Refuse };
     let (folder, digest) = Repository::new(&args.into).write(&pack, overwrite)?;
-    emit(&report(&pack, &analysis, &folder, &hex(&digest), Paint::detect()))?;
+    if let Some((path, tried)) = args.codecs.html.as_ref().zip(tried.as_ref()) {
+        std::fs::write(path, codecs::page(tried)).with_context(|| path.display().to_string())?;
+    }
+    if args.json {
+        let digest = hex(&digest);
+        let measured = pack.codecs().map(|codecs| &codecs.measured);
+        let choices = tried.as_ref().map(|tried| &tried.choices);
+        let name = &pack.card().name;
+        emit_json(&serde_json::json!({
+            "model": name, "digest": digest, "folder": folder, "codecs": measured, "choices": choices
+        }))?;
+        return Ok(Outcome::Passed);
+    }
+    let paint = Paint::detect();
+    let tried = tried.map_or_else(String::new, |tried| format!("{}\n", codecs::table(&tried, args.codecs.all, paint)));
+    emit(&(tried + &report(&pack, &analysis, &folder, &hex(&digest), paint)))?;
     Ok(Outcome::Passed)
 }
 

@@ -111,6 +111,11 @@ impl Pack {
         self
     }
 
+    /// The codecs that were fitted, if any.
+    pub fn codecs(&self) -> Option<&Codecs> {
+        self.codecs.as_ref()
+    }
+
     /// The card that will be written.
     pub fn card(&self) -> &Card {
         &self.card

@@ -24,7 +24,8 @@ const PURE: &[&str] = &[
     "wire",
 ];
 const ENGINES: &[&str] = &["engine", "engine-ort", "engine-tract", "engines", "profiler"];
-const IO: &[&str] = &["identity", "mesh", "oip", "power", "repository", "samples", "serving", "telemetry", "transport"];
+const IO: &[&str] =
+    &["identity", "mesh", "oip", "power", "repository", "samples", "serving", "telemetry", "transport"];
 const BINARIES: &[&str] = &["cloud-node", "demo", "edge-node", "partitioner"];
 const TESTBED: &str = "testbed";
 

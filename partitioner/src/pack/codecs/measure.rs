@@ -1,0 +1,323 @@
+//! Which codecs are worth having, at every boundary?
+//!
+//! Each request is judged by codecs that were fitted without it: the half to which it belongs is
+//! coded with what was fitted to the other. What is packed in the end is fitted to all. Choosing
+//! among many codecs flatters the chosen one, so what would be chosen on one half is also reported
+//! on the other ([`Report::choices`]).
+
+use super::ladder::{Family, Ladder};
+use super::report::{Change, Choice, Place, Reference, Report, Tried};
+use super::requests::{Asked, Requests, pixels};
+use super::trial::{Stage, Trial, Way};
+use crate::print::{progress, warn};
+use kerf_agreement::Criterion;
+use kerf_bundle::{Bytes, Card, Codecs, Coding, Interval, Measured, MeasuredCodec};
+use kerf_codec::{Bits, Book, BuiltIn, CodecId, Entry, Per, Spec};
+use kerf_engine::Runner;
+use kerf_graph::CutModel;
+use kerf_preprocess::Recode;
+use kerf_samples::Half;
+use std::time::{Duration, Instant};
+
+/// Of every interval.
+const CONFIDENCE: f64 = 0.95;
+
+/// JPEG qualities that are tried on the pixels of an input.
+const QUALITIES: [u8; 5] = [95, 90, 80, 65, 45];
+
+/// What anyone would do first, and what fitted codecs are compared with.
+const BASELINE: BuiltIn = BuiltIn::IntZstd { bits: Bits::B8, per: Per::Channel };
+
+/// What is measured, and how far.
+pub(crate) struct Measuring<'a> {
+    pub(crate) card: &'a Card,
+    pub(crate) model: &'a CutModel,
+    pub(crate) runner: &'a Runner,
+    pub(crate) criterion: &'a Criterion,
+    /// Ladders end below this agreement.
+    pub(crate) lowest: f64,
+    /// Agreement that is looked for where one codec is chosen.
+    pub(crate) floor: f64,
+    /// No new codec is tried after so long.
+    pub(crate) budget: Duration,
+}
+
+/// A codec that was tried.
+struct Candidate {
+    name: String,
+    kind: Kind,
+    trial: Trial,
+}
+
+enum Kind {
+    BuiltIn(BuiltIn),
+    Pixels(Recode),
+    /// As fitted to all requests.
+    Fitted(Vec<(String, Spec)>),
+}
+
+impl Measuring<'_> {
+    /// Tries codecs at every boundary; the requests are used up.
+    pub(crate) fn run(&self, mut requests: Requests) -> anyhow::Result<(Codecs, Report)> {
+        let started = Instant::now();
+        let last = self.model.last();
+        let bar = progress(last as u64 + 1, "codecs");
+        let mut places = Vec::new();
+        for boundary in 0..=last {
+            bar.set_message(format!("b{boundary}"));
+            places.push(self.at(boundary, &requests, started)?);
+            bar.inc(1);
+            if boundary < last {
+                requests.advance(self.model, self.runner, boundary)?;
+            }
+        }
+        bar.finish_and_clear();
+        if started.elapsed() > self.budget {
+            warn("--codec-budget ran out: ladders of codecs ended early, at later boundaries");
+        }
+        let codecs = self.codecs(&places, requests.all.len())?;
+        Ok((codecs, self.report(&places, &requests)))
+    }
+
+    fn at(&self, boundary: usize, requests: &Requests, started: Instant) -> anyhow::Result<Vec<Candidate>> {
+        let stage =
+            Stage { model: self.model, runner: self.runner, boundary, criterion: self.criterion };
+        let specs = &self.model.boundaries()[boundary].tensors;
+        let mut found = Vec::new();
+        let mut built_in = vec![BuiltIn::Raw, BuiltIn::Lossless];
+        if specs.iter().any(|spec| spec.dtype.is_float()) {
+            built_in.extend([
+                BuiltIn::F16,
+                BASELINE,
+                BuiltIn::Int { bits: Bits::B8, per: Per::Channel },
+                BuiltIn::Int { bits: Bits::B4, per: Per::Channel },
+            ]);
+        }
+        for codec in built_in {
+            let way = Way::built_in(codec, specs.iter().map(|spec| spec.name.as_str()))?;
+            let trial = self.try_on(&stage, requests, |_| Ok(&way))?;
+            found.push(Candidate { name: codec.to_string(), kind: Kind::BuiltIn(codec), trial });
+        }
+        if let Some(pictures) = pixels(self.card, requests).filter(|_| boundary == 0) {
+            let jpeg = QUALITIES.map(Recode::Jpeg);
+            for recode in [Recode::Pixels, Recode::Webp].into_iter().chain(jpeg) {
+                let way = Way::Pixels(pictures, recode);
+                let trial = self.try_on(&stage, requests, |_| Ok(&way))?;
+                found.push(Candidate { name: recode.to_string(), kind: Kind::Pixels(recode), trial });
+            }
+        }
+        let of = |half: Option<Half>| {
+            let those = requests.all.iter().filter(move |asked| half.is_none_or(|half| asked.half == half));
+            those.map(move |asked| asked.values.boundary(self.model, boundary))
+        };
+        for family in Family::ALL {
+            let ladder = |half| Ladder::fit(family, specs, of(half));
+            let (all, calibration, held_out) =
+                (ladder(None)?, ladder(Some(Half::Calibration))?, ladder(Some(Half::HeldOut))?);
+            let (Some(all), Some(calibration), Some(held_out)) = (all, calibration, held_out) else { continue };
+            // Two rungs below the lowest end a ladder: one may have been bad luck.
+            let mut low = 0;
+            for step in Ladder::STEPS {
+                if low == 2 || started.elapsed() > self.budget {
+                    break;
+                }
+                // A request is coded with what the other half was fitted to.
+                let ways = [Way::new(&held_out.rung(step))?, Way::new(&calibration.rung(step))?];
+                let trial = self.try_on(&stage, requests, |asked| {
+                    Ok(match asked.half {
+                        Half::Calibration => &ways[0],
+                        Half::HeldOut => &ways[1],
+                    })
+                })?;
+                low = if trial.agreement() < self.lowest { low + 1 } else { 0 };
+                found.push(Candidate {
+                    name: format!("{family}{}", Ladder::label(step)),
+                    kind: Kind::Fitted(all.rung(step)),
+                    trial,
+                });
+            }
+        }
+        Ok(found)
+    }
+
+    fn try_on<'w>(
+        &self,
+        stage: &Stage,
+        requests: &Requests,
+        way: impl Fn(&Asked) -> anyhow::Result<&'w Way<'w>>,
+    ) -> anyhow::Result<Trial> {
+        let mut trial = Trial::default();
+        for asked in &requests.all {
+            stage.ask(way(asked)?, asked, &mut trial)?;
+        }
+        Ok(trial)
+    }
+
+    /// What is packed: codecs on the front that agree often enough to be of use to someone.
+    fn codecs(&self, places: &[Vec<Candidate>], inputs: usize) -> anyhow::Result<Codecs> {
+        let mut entries = Vec::new();
+        let mut figures = Vec::new();
+        for (boundary, tried) in places.iter().enumerate() {
+            let boundary = boundary as u16;
+            let mut fitted = 0;
+            for (index, candidate) in tried.iter().enumerate() {
+                let is_on_front = is_on_front(tried, index);
+                let id = match &candidate.kind {
+                    Kind::BuiltIn(codec) => codec.id(),
+                    Kind::Pixels(recode) => CodecId(Coding::Pixels(*recode).number()),
+                    Kind::Fitted(_) if !is_on_front || candidate.trial.agreement() < self.lowest => continue,
+                    Kind::Fitted(tensors) => {
+                        let Some(id) = CodecId::fitted(fitted) else { continue };
+                        fitted += 1;
+                        let (name, tensors) = (candidate.name.clone(), tensors.clone());
+                        entries.push(Entry { boundary, name, tensors });
+                        id
+                    }
+                };
+                figures.push(figure(boundary, id, candidate, is_on_front));
+            }
+        }
+        let measured = Measured {
+            inputs: inputs as u32,
+            metric: self.criterion.to_string(),
+            confidence: CONFIDENCE,
+            codecs: figures,
+        };
+        Ok(Codecs { book: Book::new(entries)?, measured })
+    }
+
+    fn report(&self, places: &[Vec<Candidate>], requests: &Requests) -> Report {
+        let accuracy = places.first().and_then(|tried| tried.first()).and_then(|raw| raw.trial.accuracy());
+        let mut references = Vec::new();
+        if let Some(bytes) = requests.mean_encoded() {
+            references.push(Reference { name: "the picture as it came".into(), bytes });
+        }
+        let jpeg = places.first().into_iter().flatten().find(|it| it.name == "jpeg90");
+        references.extend(jpeg.map(|it| Reference {
+            name: "its pixels as JPEG q90".into(),
+            bytes: it.trial.mean_bytes(),
+        }));
+        Report {
+            model: self.card.name.clone(),
+            criterion: self.criterion.to_string(),
+            why: None,
+            inputs: requests.said.clone(),
+            confidence: CONFIDENCE,
+            accuracy: accuracy.map(|paired| paired.of_reference()),
+            references,
+            places: places.iter().enumerate().map(|(boundary, tried)| self.place(boundary, tried)).collect(),
+            chosen: places
+                .iter()
+                .enumerate()
+                .filter_map(|(place, tried)| Some((place, smallest(tried, None, self.floor)?)))
+                .collect(),
+            choices: self.choices(places),
+            notes: vec![
+                "every request was coded with codecs fitted to the other half; times are of this machine".into(),
+            ],
+        }
+    }
+
+    fn place(&self, boundary: usize, tried: &[Candidate]) -> Place {
+        let named = |codec: BuiltIn| tried.iter().find(move |it| it.name == codec.to_string());
+        Place {
+            boundary,
+            tensors: self.model.boundaries()[boundary].tensors.iter().map(ToString::to_string).collect(),
+            raw: named(BuiltIn::Raw).map_or(0.0, |raw| raw.trial.mean_bytes()),
+            eight_bit: named(BASELINE).map(|it| it.trial.mean_bytes()),
+            tried: tried
+                .iter()
+                .enumerate()
+                .map(|(index, it)| {
+                    let (encode, decode) = it.trial.seconds();
+                    let tally = it.trial.tally();
+                    let accuracy = it.trial.accuracy();
+                    Tried {
+                        name: it.name.clone(),
+                        mean: it.trial.mean_bytes(),
+                        p90: it.trial.p90_bytes(),
+                        encode,
+                        decode,
+                        agreement: tally.requests,
+                        distance: tally.mean_distance(),
+                        accuracy: accuracy.and_then(|paired| {
+                            Some(Change { by: paired.difference()?, within: paired.interval(CONFIDENCE) })
+                        }),
+                        kept: is_on_front(tried, index),
+                    }
+                })
+                .collect(),
+        }
+    }
+
+    /// At each boundary, the smallest codec that agrees often enough on one half, as it does on the
+    /// other; both ways round, added up.
+    fn choices(&self, places: &[Vec<Candidate>]) -> Vec<Choice> {
+        let judged = |(place, tried): (usize, &Vec<Candidate>)| {
+            let mut both = Trial::default();
+            let (mut names, mut raw, mut eight_bit) = (Vec::new(), Trial::default(), Trial::default());
+            for half in [Half::Calibration, Half::HeldOut] {
+                let chosen = &tried[smallest(tried, Some(half), self.floor)?];
+                if !names.contains(&chosen.name) {
+                    names.push(chosen.name.clone());
+                }
+                both = both.and(chosen.trial.of(half.other()));
+                let of = |codec: BuiltIn| {
+                    tried.iter().find(|it| it.name == codec.to_string()).map(|it| it.trial.of(half.other()))
+                };
+                raw = raw.and(of(BuiltIn::Raw)?);
+                eight_bit = eight_bit.and(of(BASELINE).unwrap_or_default());
+            }
+            Some(Choice {
+                boundary: place,
+                codecs: names,
+                bytes: both.mean_bytes(),
+                raw: raw.mean_bytes(),
+                eight_bit: Some(eight_bit.mean_bytes()).filter(|bytes| *bytes > 0.0),
+                agreement: both.tally().requests,
+                accuracy: both.accuracy().and_then(|paired| {
+                    Some(Change { by: paired.difference()?, within: paired.interval(CONFIDENCE) })
+                }),
+            })
+        };
+        places.iter().enumerate().filter_map(judged).collect()
+    }
+}
+
+/// Whether no other is both smaller and truer.
+fn is_on_front(tried: &[Candidate], index: usize) -> bool {
+    let key = |it: &Candidate| (it.trial.mean_bytes(), it.trial.agreement());
+    let (bytes, agreement) = key(&tried[index]);
+    !tried.iter().enumerate().any(|(other, it)| {
+        let (b, a) = key(it);
+        // Of equals the first stays.
+        b <= bytes && a >= agreement && (b < bytes || a > agreement || other < index)
+    })
+}
+
+/// The one with the fewest bytes among those that agree at least so often, on one half or on all.
+fn smallest(tried: &[Candidate], half: Option<Half>, floor: f64) -> Option<usize> {
+    let seen: Vec<Trial> = tried.iter().map(|it| half.map_or_else(|| it.trial.clone(), |half| it.trial.of(half))).collect();
+    let enough = (0..tried.len()).filter(|index| seen[*index].agreement() >= floor);
+    enough.min_by(|a, b| seen[*a].mean_bytes().total_cmp(&seen[*b].mean_bytes()))
+}
+
+fn figure(boundary: u16, id: CodecId, candidate: &Candidate, is_on_front: bool) -> MeasuredCodec {
+    let trial = &candidate.trial;
+    let interval = |share: kerf_agreement::Share| {
+        let within = share.interval(CONFIDENCE);
+        Interval { same: share.same as u32, of: share.of as u32, low: within.low, high: within.high }
+    };
+    let (encode, decode) = trial.seconds();
+    MeasuredCodec {
+        boundary,
+        id: id.0,
+        name: candidate.name.clone(),
+        bytes: Bytes { mean: trial.mean_bytes(), p90: trial.p90_bytes() },
+        encode,
+        decode,
+        agreement: interval(trial.tally().requests),
+        accuracy: trial.accuracy().map(|paired| interval(paired.of_other())),
+        is_on_front,
+    }
+}
