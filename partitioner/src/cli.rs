@@ -92,6 +92,9 @@ pub(crate) struct CodecArgs {
     /// Most inputs to use
     #[arg(long, value_name = "K", default_value_t = 500, requires = "inputs", value_parser = clap::value_parser!(u32).range(8..=100_000))]
     pub(crate) samples: u32,
+    /// Runs of the model to find out which errors its answers feel, for each boundary and half; 0 for none
+    #[arg(long, value_name = "RUNS", default_value_t = 1500, requires = "inputs", value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
+    pub(crate) probe: u32,
     /// Try no further codecs after this time
     #[arg(long, value_name = "TIME", default_value = "30min", requires = "inputs", value_parser = parse_duration)]
     pub(crate) codec_budget: Duration,

@@ -1,5 +1,6 @@
 //! What crosses the wire, in how many bytes, and what that does to the answers.
 
+mod feel;
 mod ladder;
 mod measure;
 mod page;
@@ -51,6 +52,7 @@ pub(super) fn fit(
         criterion: &criterion,
         lowest: LOWEST.min(args.agreement),
         floor: args.agreement,
+        passes: args.probe as usize,
         budget: args.codec_budget,
     };
     let (codecs, mut report) = measuring.run(requests)?;

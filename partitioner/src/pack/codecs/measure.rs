@@ -5,13 +5,14 @@
 //! among many codecs flatters the chosen one, so what would be chosen on one half is also reported
 //! on the other ([`Report::choices`]).
 
-use super::ladder::{Family, Ladder};
+use super::ladder::{Calibration, Ladder};
 use super::report::{Change, Choice, Place, Reference, Report, Tried};
 use super::requests::{Asked, Requests, pixels};
 use super::trial::{Stage, Trial, Way};
 use crate::print::{progress, warn};
 use kerf_agreement::Criterion;
 use kerf_bundle::{Bytes, Card, Codecs, Coding, Interval, Measured, MeasuredCodec};
+use kerf_codec_fit as codec_fit;
 use kerf_codec::{Bits, Book, BuiltIn, CodecId, Entry, Per, Spec};
 use kerf_engine::Runner;
 use kerf_graph::CutModel;
@@ -38,6 +39,8 @@ pub(crate) struct Measuring<'a> {
     pub(crate) lowest: f64,
     /// Agreement that is looked for where one codec is chosen.
     pub(crate) floor: f64,
+    /// Runs of the tail to find out what the answers feel, for each boundary and half.
+    pub(crate) passes: usize,
     /// No new codec is tried after so long.
     pub(crate) budget: Duration,
 }
@@ -106,35 +109,43 @@ impl Measuring<'_> {
                 found.push(Candidate { name: recode.to_string(), kind: Kind::Pixels(recode), trial });
             }
         }
-        let of = |half: Option<Half>| {
-            let those = requests.all.iter().filter(move |asked| half.is_none_or(|half| asked.half == half));
-            those.map(move |asked| asked.values.boundary(self.model, boundary))
+        let gather = |half: Option<Half>| {
+            let is_of = |asked: &&Asked| half.is_none_or(|half| asked.half == half);
+            let those: Vec<&Asked> = requests.all.iter().filter(is_of).collect();
+            let values = those.iter().map(|asked| asked.values.boundary(self.model, boundary));
+            let mut gathered = Calibration::gather(specs, values)?;
+            if self.passes > 0 && boundary < self.model.last() && started.elapsed() < self.budget {
+                gathered.probe(&stage, &those, self.passes)?;
+            }
+            anyhow::Ok(gathered)
         };
-        for family in Family::ALL {
-            let ladder = |half| Ladder::fit(family, specs, of(half));
-            let (all, calibration, held_out) =
-                (ladder(None)?, ladder(Some(Half::Calibration))?, ladder(Some(Half::HeldOut))?);
-            let (Some(all), Some(calibration), Some(held_out)) = (all, calibration, held_out) else { continue };
+        let (all, calibration, held_out) =
+            (gather(None)?, gather(Some(Half::Calibration))?, gather(Some(Half::HeldOut))?);
+        let baseline = found.iter().find(|it| it.name == BASELINE.to_string()).map(|it| it.trial.mean_bytes());
+        for kind in codec_fit::Kind::ALL {
+            let [all, calibration, held_out] =
+                [&all, &calibration, &held_out].map(|gathered| Ladder::new(kind, gathered));
             // Two rungs below the lowest end a ladder: one may have been bad luck.
             let mut low = 0;
-            for step in Ladder::STEPS {
+            for bits in Ladder::BITS {
                 if low == 2 || started.elapsed() > self.budget {
                     break;
                 }
+                let Some((name, tensors)) = all.rung(bits) else { break };
                 // A request is coded with what the other half was fitted to.
-                let ways = [Way::new(&held_out.rung(step))?, Way::new(&calibration.rung(step))?];
-                let trial = self.try_on(&stage, requests, |asked| {
-                    Ok(match asked.half {
-                        Half::Calibration => &ways[0],
-                        Half::HeldOut => &ways[1],
-                    })
-                })?;
+                let ways = [Way::new(&held_out.same_rung(bits)?)?, Way::new(&calibration.same_rung(bits)?)?];
+                let of = |asked: &Asked| match asked.half {
+                    Half::Calibration => &ways[0],
+                    Half::HeldOut => &ways[1],
+                };
+                // The tail is asked only where fewer bytes are to be had than anyone has at once.
+                let first = stage.bytes(of(&requests.all[0]), &requests.all[0])?;
+                if baseline.is_some_and(|baseline| first > baseline) {
+                    continue;
+                }
+                let trial = self.try_on(&stage, requests, |asked| Ok(of(asked)))?;
                 low = if trial.agreement() < self.lowest { low + 1 } else { 0 };
-                found.push(Candidate {
-                    name: format!("{family}{}", Ladder::label(step)),
-                    kind: Kind::Fitted(all.rung(step)),
-                    trial,
-                });
+                found.push(Candidate { name, kind: Kind::Fitted(tensors), trial });
             }
         }
         Ok(found)

@@ -132,6 +132,11 @@ impl Stage<'_> {
         Ok(())
     }
 
+    /// Bytes of one request this way.
+    pub(crate) fn bytes(&self, way: &Way, asked: &Asked) -> anyhow::Result<f64> {
+        Ok(way.send(&asked.values.boundary(self.model, self.boundary)?)?.bytes as f64)
+    }
+
     /// The answer from other tensors of the boundary.
     pub(crate) fn answer(&self, asked: &Asked, tensors: Vec<NamedTensor>) -> anyhow::Result<Vec<NamedTensor>> {
         let mut values: Values = asked.values.clone();
