@@ -68,7 +68,7 @@ pub(crate) fn symbols(values: &[f32], quantiser: &Quantiser, symbols: &mut [i16]
 pub(crate) fn values(symbols: &[i16], quantiser: &Quantiser, values: &mut [f32]) {
     let Quantiser { step, offset, shrink, .. } = *quantiser;
     for (value, symbol) in values.iter_mut().zip(symbols) {
-        let sign = f32::from(i16::from(*symbol > 0) - i16::from(*symbol < 0));
-        *value = offset + step * (f32::from(*symbol) - sign * shrink);
+        let towards = f32::from(symbol.signum()) * shrink;
+        *value = offset + step * (f32::from(*symbol) - towards);
     }
 }
