@@ -9,7 +9,7 @@ pub use encoder::Encoder;
 use crate::fitted::Prepared;
 use crate::grid::{BLOCK, Grid, View};
 use crate::int::Int;
-use crate::{BuiltIn, CoderError, DecodeError, EncodeError, Per, Spec, SpecError};
+use crate::{BuiltIn, CoderError, DecodeError, EncodeError, Per, Spec, SpecError, Symbols};
 use bytes::Bytes;
 use kerf_tensor::{DType, Tensor, TensorError, element_count};
 use std::sync::Arc;
@@ -113,6 +113,12 @@ impl Coder {
         Encoder::new(self, tensor)
     }
 
+    /// What a fitted codec makes of a tensor before it is coded, block by block: entropy coding is
+    /// fitted to it. Empty for all other codecs.
+    pub fn symbols(&self, tensor: &Tensor) -> Result<Vec<Symbols>, EncodeError> {
+        Encoder::new(self, tensor)?.symbols()
+    }
+
     /// The tensor of a whole payload. Raw payloads are shared, not copied.
     pub fn decode(&self, payload: &Bytes) -> Result<Tensor, DecodeError> {
         if matches!(self.layout, Layout::Raw) {
@@ -170,7 +176,7 @@ impl Codec {
             Method::Fitted(prepared) => {
                 let view = view(shape, prepared.axis)?;
                 prepared.check(&view)?;
-                Layout::Fitted { prepared: prepared.clone(), grid: Grid::by_position(view) }
+                Layout::Fitted { prepared: prepared.clone(), grid: prepared.grid(view) }
             }
         };
         Ok(Coder { layout, dtype, shape: shape.to_vec(), limits })

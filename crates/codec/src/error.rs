@@ -29,6 +29,14 @@ pub enum CoderError {
         /// As the tensor's shape says.
         actual: usize,
     },
+    /// Tiles do not fill the planes.
+    #[error("tiles of {tile:?} do not fill planes of {plane:?}")]
+    Plane {
+        /// Rows and columns, as fitted.
+        tile: (usize, usize),
+        /// As the tensor's shape says.
+        plane: (usize, usize),
+    },
     /// The tensor takes more memory than [`crate::Limits::bytes`].
     #[error("tensor takes {bytes} bytes, {limit} allowed")]
     TooLarge {

@@ -1,26 +1,33 @@
-//! Codecs fitted to the activations of a model: a linear transform over the channels, a quantiser
-//! per component, and entropy coding of the symbols.
+//! Codecs fitted to the activations of a model: linear transforms over channels and over space, a
+//! quantiser per component, and entropy coding of the symbols.
 
+mod affine;
 mod packed;
 mod prepared;
+mod tables;
+mod validate;
 
 pub(crate) use prepared::Prepared;
+pub use prepared::Symbols;
+pub use tables::{Contexts, Tables};
 
-use crate::SpecError;
 use std::sync::Arc;
 
 /// Parameters of a fitted codec; floating-point tensors only, coded as f32.
 ///
 /// The channels at a position, `x[C]`, become components `y[K] = forward · (x − mean)`, or stay
-/// what they are; each component is quantised to symbols, whose entropy coding is lossless.
+/// what they are; tiles of each component's plane become their cosine transforms, or stay what they are;
+/// each coefficient is quantised to a symbol; symbols are coded without loss.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fitted {
     /// The channel axis, batch included.
     pub axis: u8,
-    /// Size of that axis.
+    /// Size of that axis, `C`.
     pub channels: usize,
     /// `None`: components are channels.
     pub transform: Option<Arc<Transform>>,
+    /// `None`: coefficients are the components at their positions, whatever the shape.
+    pub spatial: Option<Spatial>,
     /// One per component.
     pub quantisers: Vec<Quantiser>,
     /// How symbols become bits.
@@ -36,6 +43,19 @@ pub struct Transform {
     pub forward: Vec<f32>,
     /// `[C, K]`
     pub inverse: Vec<f32>,
+}
+
+/// The orthonormal cosine transform (DCT-II) of tiles. The width of a plane is the last axis that
+/// is neither batch nor channels, its height all others together; tiles must fill it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Spatial {
+    /// Rows of a tile.
+    pub rows: usize,
+    /// Columns of a tile.
+    pub columns: usize,
+    /// `[rows, columns]`: coefficients are multiplied with it before they are quantised, for the
+    /// model may feel low frequencies more than high ones.
+    pub gain: Vec<f32>,
 }
 
 /// Symbols of a component: `q = sign(t) · ⌊|t| + rounding⌋` with `t = (y − offset)/step`, clipped to
@@ -61,77 +81,14 @@ pub struct Quantiser {
 pub enum Entropy {
     /// As many bits as a component's range needs.
     Packed,
+    /// Static tables.
+    Coded(Tables),
 }
 
 impl Fitted {
     /// The most channels.
     pub const MAX_CHANNELS: usize = 8192;
 
-    /// Whether lists are as long as they must be and numbers in their ranges: then no tensor and
-    /// no payload lead to anything but finite numbers.
-    pub fn validate(&self) -> Result<(), SpecError> {
-        let components = self.quantisers.len();
-        if !(1..=Self::MAX_CHANNELS).contains(&self.channels) {
-            return Err(SpecError::Channels(self.channels));
-        }
-        match &self.transform {
-            None => length("quantisers", components, self.channels)?,
-            Some(_) if components == 0 || components > self.channels => {
-                return Err(SpecError::Length {
-                    what: "quantisers",
-                    actual: components,
-                    expected: self.channels,
-                });
-            }
-            Some(transform) => transform.validate(self.channels, components)?,
-        }
-        self.quantisers.iter().enumerate().try_for_each(|(index, quantiser)| quantiser.validate(index))
-    }
-}
-
-impl Transform {
-    fn validate(&self, channels: usize, components: usize) -> Result<(), SpecError> {
-        for (what, values, expected) in [
-            ("mean", &self.mean, channels),
-            ("forward", &self.forward, channels * components),
-            ("inverse", &self.inverse, channels * components),
-        ] {
-            length(what, values.len(), expected)?;
-            values.iter().enumerate().try_for_each(|(index, value)| modest(what, index, *value))?;
-        }
-        Ok(())
-    }
-}
-
-impl Quantiser {
-    fn validate(&self, component: usize) -> Result<(), SpecError> {
-        let number = |what, value: f32, valid: bool, expected| {
-            if valid { Ok(()) } else { Err(SpecError::Value { what, index: component, value, expected }) }
-        };
-        let step = (1.0 / MOST..=MOST).contains(&self.step);
-        number("step", self.step, step, "2^-40 to 2^40")?;
-        modest("offset", component, self.offset)?;
-        number("rounding", self.rounding, (0.0..=0.5).contains(&self.rounding), "0 to 0.5")?;
-        number("shrink", self.shrink, (0.0..=0.5).contains(&self.shrink), "0 to 0.5")?;
-        if self.min > self.max {
-            return Err(SpecError::Symbols { component, min: self.min, max: self.max });
-        }
-        Ok(())
-    }
-}
-
-/// 2^40: products of two such numbers and a symbol, summed over all channels, stay finite.
-const MOST: f32 = 1_099_511_627_776.0;
-
-fn modest(what: &'static str, index: usize, value: f32) -> Result<(), SpecError> {
-    // NaN is not in any range.
-    if (-MOST..=MOST).contains(&value) {
-        Ok(())
-    } else {
-        Err(SpecError::Value { what, index, value, expected: "-2^40 to 2^40" })
-    }
-}
-
-fn length(what: &'static str, actual: usize, expected: usize) -> Result<(), SpecError> {
-    if actual == expected { Ok(()) } else { Err(SpecError::Length { what, actual, expected }) }
+    /// The most values of a tile, all channels together: a block has at least one tile.
+    pub const MAX_TILE: usize = 1 << 20;
 }

@@ -92,10 +92,15 @@ impl Grid {
         Self { group: even(view.channels, group, 1), span, view }
     }
 
-    /// Blocks of all channels, of whole rows where they fit.
-    pub(crate) fn by_position(view: View) -> Self {
+    /// Blocks of all channels, of whole rows where they fit; of multiples of so many rows, which
+    /// the rows are, where there is a `tile`.
+    pub(crate) fn by_position(view: View, tile: Option<usize>) -> Self {
         let span = (BLOCK / view.channels.max(1)).max(1);
-        let row = if view.width <= span { view.width.max(1) } else { 1 };
+        let row = match tile {
+            Some(rows) => rows * view.width,
+            None if view.width <= span => view.width.max(1),
+            None => 1,
+        };
         Self { group: view.channels.max(1), span: even(view.positions(), span, row), view }
     }
 
@@ -234,7 +239,7 @@ mod tests {
             let values: Vec<f32> = (0..count).map(|value| value as f32).collect();
             for grid in [
                 Grid::by_channel(view(shape, axis)),
-                Grid::by_position(view(shape, axis)),
+                Grid::by_position(view(shape, axis), None),
                 Grid::by_channel(View::flat(shape).unwrap()),
             ] {
                 let mut back = vec![-1.0; count];

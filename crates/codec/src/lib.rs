@@ -25,7 +25,7 @@
 //! | lossless | byte planes as a zstd frame, or the bytes |
 //! | int | bounds, packed codes |
 //! | int + zstd | bounds, codes as a zstd frame, or packed codes |
-//! | fitted | packed symbols |
+//! | fitted | packed symbols, or a stream of an entropy coder |
 //!
 //! Empty tensors have no blocks and no bytes. Encoding is a function of the tensor: the same bytes
 //! on every machine as far as its floating-point arithmetic agrees; decoding never depends on
@@ -49,7 +49,7 @@ mod squeeze;
 pub use book::{Book, BookError, Entry, LookupError};
 pub use coder::{Codec, Coder, Decoder, Encoder, Limits, NewCoderError};
 pub use error::{CoderError, DecodeError, EncodeError};
-pub use fitted::{Entropy, Fitted, Quantiser, Transform};
+pub use fitted::{Contexts, Entropy, Fitted, Quantiser, Spatial, Symbols, Tables, Transform};
 pub use id::{Bits, BuiltIn, CodecId, Kind, Per};
 pub use rans::{Table, TableError};
 pub use spec::{Spec, SpecError};

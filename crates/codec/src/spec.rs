@@ -50,6 +50,36 @@ pub enum SpecError {
         /// What it may be.
         expected: &'static str,
     },
+    /// A tile is larger than [`Fitted::MAX_TILE`], or has no values.
+    #[error("{channels} tiles of {rows}x{columns} cannot be transformed over space")]
+    Tile {
+        /// How many.
+        channels: usize,
+        /// Rows.
+        rows: usize,
+        /// Columns.
+        columns: usize,
+    },
+    /// Too many of something, or none.
+    #[error("{count} {what}, from 1 to {most} are possible")]
+    Count {
+        /// Of what.
+        what: &'static str,
+        /// How many there are.
+        count: usize,
+        /// How many there may be.
+        most: usize,
+    },
+    /// The map names a table that is not there.
+    #[error("map {index} is table {place}, of {tables}")]
+    Place {
+        /// Where in the map.
+        index: usize,
+        /// The table.
+        place: u8,
+        /// How many there are.
+        tables: usize,
+    },
     /// A component's symbols have no range.
     #[error("symbols of component {component} go from {min} to {max}")]
     Symbols {

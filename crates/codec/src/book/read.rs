@@ -1,7 +1,7 @@
 use super::bytes::Reader;
 use super::write::MAGIC;
 use super::{Book, BookError, Entry};
-use crate::{CodecId, Entropy, Fitted, Kind, Quantiser, Spec, Transform};
+use crate::{CodecId, Contexts, Entropy, Fitted, Kind, Quantiser, Spatial, Spec, Table, Tables, Transform};
 use std::sync::Arc;
 
 pub(super) fn book(bytes: &[u8]) -> Result<Book, BookError> {
@@ -114,6 +114,14 @@ fn fitted(reader: &mut Reader<'_>, transforms: &mut Transforms) -> Result<Fitted
         0 => None,
         place => Some(transforms.named(place - 1)?),
     };
+    let spatial = match reader.varint()? as usize {
+        0 => None,
+        rows => {
+            let columns = reader.varint()? as usize;
+            let tile = rows.checked_mul(columns).ok_or(BookError::Truncated)?;
+            Some(Spatial { rows, columns, gain: reader.floats(tile)? })
+        }
+    };
     let step = reader.list(components)?;
     let offset = reader.list(components)?;
     let rounding = reader.list(components)?;
@@ -131,9 +139,45 @@ fn fitted(reader: &mut Reader<'_>, transforms: &mut Transforms) -> Result<Fitted
     }
     let entropy = match reader.u8()? {
         0 => Entropy::Packed,
+        1 => Entropy::Coded(tables(reader, components, spatial.as_ref())?),
         _ => return Err(BookError::Malformed("an unknown entropy coder")),
     };
-    Ok(Fitted { axis, channels, transform, quantisers, entropy })
+    Ok(Fitted { axis, channels, transform, spatial, quantisers, entropy })
+}
+
+fn tables(
+    reader: &mut Reader<'_>,
+    components: usize,
+    spatial: Option<&Spatial>,
+) -> Result<Tables, BookError> {
+    let mut signed = |count: usize| -> Result<Vec<i8>, BookError> {
+        Ok(reader.bytes(count)?.iter().map(|byte| *byte as i8).collect())
+    };
+    let level_of_component = signed(components)?;
+    let level_of_position = signed(spatial.map_or(0, |spatial| spatial.gain.len()))?;
+    let levels = reader.u8()?;
+    let contexts = match reader.u8()? {
+        1 => Contexts::One,
+        8 => Contexts::Neighbours,
+        _ => return Err(BookError::Malformed("neither 1 nor 8 contexts")),
+    };
+    let map = reader.bytes(usize::from(levels) * contexts.count())?.to_vec();
+    let mut tables = Vec::new();
+    for _ in 0..reader.count()? {
+        let (shift, first) = (reader.u8()?, reader.i16()?);
+        let count = reader.count()?;
+        let frequency = |reader: &mut Reader<'_>| {
+            let frequency = u16::try_from(reader.varint()?);
+            frequency.map_err(|_| BookError::Malformed("a frequency is beyond 16 bits"))
+        };
+        let mut frequencies = Vec::with_capacity(count);
+        for _ in 0..count {
+            frequencies.push(frequency(reader)?);
+        }
+        let table = Table::new(shift, first, frequencies, frequency(reader)?);
+        tables.push(table.map_err(|_| BookError::Malformed("frequencies are not a table"))?);
+    }
+    Ok(Tables { level_of_component, level_of_position, levels, contexts, map, tables })
 }
 
 impl Transform {

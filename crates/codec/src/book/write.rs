@@ -5,15 +5,19 @@
 //! entries     count, then each: boundary less that of the one before, name, tensors
 //! tensors     count, then each: name, spec
 //! spec        0, codec id (u16)
-//!             1, axis (u8), channels, components, transform, step, offset, rounding, shrink (a
-//!             list each), min and max (i16) of each component, entropy
+//!             1, axis (u8), channels, components, transform, spatial, step, offset, rounding,
+//!             shrink (a list each), min and max (i16) of each component, entropy
 //! transform   0: none, or else 1 + its place among the transforms, in order of first use
+//! spatial     rows of a tile, or else 0: none; columns, gain (floats)
 //! entropy     0: packed
+//!             1: coded, levels of components, and with spatial of positions (i8 each), number of
+//!             levels (u8), contexts (u8: 1 or 8), map (u8 each), tables
+//! tables      count, then each: shift (u8), first (i16), count, frequencies and escape (varints)
 //! ```
 //! Counts and sizes are varints; lists, floats and names as [`bytes`](super::bytes) has them.
 
 use super::{Book, bytes};
-use crate::{Entropy, Fitted, Quantiser, Spec, Transform};
+use crate::{Entropy, Fitted, Quantiser, Spec, Tables, Transform};
 use std::sync::Arc;
 
 pub(super) const MAGIC: [u8; 3] = *b"KCB";
@@ -84,12 +88,20 @@ fn transform(transform: &Transform, out: &mut Vec<u8>) {
 }
 
 fn fitted(fitted: &Fitted, transforms: &[Arc<Transform>], out: &mut Vec<u8>) {
-    let Fitted { axis, channels, transform, quantisers, entropy } = fitted;
+    let Fitted { axis, channels, transform, spatial, quantisers, entropy } = fitted;
     out.push(*axis);
     bytes::count(*channels, out);
     bytes::count(quantisers.len(), out);
     let place = transform.as_ref().and_then(|transform| place(transform, transforms));
     bytes::count(place.map_or(0, |place| place + 1), out);
+    match spatial {
+        None => out.push(0),
+        Some(spatial) => {
+            bytes::count(spatial.rows, out);
+            bytes::count(spatial.columns, out);
+            bytes::floats(&spatial.gain, out);
+        }
+    }
     let mut list = |of: fn(&Quantiser) -> f32| {
         bytes::list(&quantisers.iter().map(of).collect::<Vec<_>>(), out);
     };
@@ -103,5 +115,25 @@ fn fitted(fitted: &Fitted, transforms: &[Arc<Transform>], out: &mut Vec<u8>) {
     }
     match entropy {
         Entropy::Packed => out.push(0),
+        Entropy::Coded(tables) => {
+            out.push(1);
+            self::tables(tables, out);
+        }
+    }
+}
+
+fn tables(tables: &Tables, out: &mut Vec<u8>) {
+    let levels = tables.level_of_component.iter().chain(&tables.level_of_position);
+    out.extend(levels.map(|level| *level as u8));
+    out.extend([tables.levels, tables.contexts.count() as u8]);
+    out.extend_from_slice(&tables.map);
+    bytes::count(tables.tables.len(), out);
+    for table in &tables.tables {
+        out.push(table.shift());
+        out.extend_from_slice(&table.first().to_le_bytes());
+        bytes::count(table.frequencies().len(), out);
+        for frequency in table.frequencies().iter().chain([&table.escape()]) {
+            bytes::varint((*frequency).into(), out);
+        }
     }
 }

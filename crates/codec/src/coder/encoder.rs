@@ -1,7 +1,7 @@
 use super::{BYTES, Coder, Layout, PREFIX};
 use crate::grid::BLOCK;
 use crate::squeeze::Squeeze;
-use crate::{EncodeError, lossless};
+use crate::{EncodeError, Symbols, lossless};
 use half::f16;
 use half::slice::HalfFloatSliceExt;
 use kerf_tensor::{DType, Tensor, TensorError};
@@ -66,6 +66,12 @@ impl<'a> Encoder<'a> {
             out[prefix..first].copy_from_slice(&length[..PREFIX]);
         }
         Ok(())
+    }
+
+    pub(super) fn symbols(&self) -> Result<Vec<Symbols>, EncodeError> {
+        let Layout::Fitted { prepared, grid } = &self.coder.layout else { return Ok(Vec::new()) };
+        let rects = (0..grid.blocks()).map(|block| grid.rect(block));
+        rects.map(|rect| prepared.symbols(&grid.gather(&self.values, &rect), grid.plane(&rect))).collect()
     }
 
     fn content(&mut self, index: usize, out: &mut Vec<u8>) -> Result<(), EncodeError> {

@@ -2,6 +2,8 @@ use super::table::{Decoding, unfold};
 use super::{LENGTH, LOW, SCALE, states};
 use crate::DecodeError;
 
+const BEYOND: DecodeError = DecodeError::Malformed("a symbol is beyond 16 bits");
+
 /// Reads symbols, the first one first.
 pub(crate) struct Reader<'a> {
     states: [u32; 2],
@@ -34,21 +36,29 @@ impl<'a> Reader<'a> {
         let slot = self.states[state] & ((1 << SCALE) - 1);
         let (symbol, start, frequency) = table.find(slot);
         self.step(state, frequency, slot - start)?;
-        match symbol {
-            Some(symbol) => Ok(symbol as i16),
-            None => self.escaped(state, table),
+        let symbol = match symbol {
+            Some(symbol) => symbol,
+            None => self.escaped(state, table.first)?,
+        };
+        if table.shift == 0 {
+            return Ok(symbol as i16);
         }
+        let low = self.bits(state, table.shift)? as i32;
+        (symbol << table.shift | low).try_into().map_err(|_| BEYOND)
     }
 
     #[cold]
-    fn escaped(&mut self, state: usize, table: &Decoding) -> Result<i16, DecodeError> {
+    fn escaped(&mut self, state: usize, first: i32) -> Result<i32, DecodeError> {
         let length = self.bits(state, LENGTH)?;
+        // Differences of two 16-bit numbers, folded, are 17 bits.
+        if length > 17 {
+            return Err(BEYOND);
+        }
         let low = length.min(SCALE);
         let below = self.bits(state, low)?;
-        // Differences of two 16-bit numbers, folded, are 17 bits.
-        let above = if length <= 17 { self.bits(state, length - low)? } else { u32::MAX >> SCALE };
-        let symbol = unfold(above << low | below) + table.first();
-        symbol.try_into().map_err(|_| DecodeError::Malformed("a symbol is beyond 16 bits"))
+        let above = self.bits(state, length - low)?;
+        let symbol = unfold(above << low | below) + first;
+        i16::try_from(symbol).map(i32::from).map_err(|_| BEYOND)
     }
 
     fn bits(&mut self, state: usize, count: u32) -> Result<u32, DecodeError> {

@@ -3,7 +3,9 @@ use super::SCALE;
 /// How often symbols occur, out of [`Table::TOTAL`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Table {
-    /// The symbol of the first frequency.
+    /// Lowest bits of a symbol that are coded as they are.
+    shift: u8,
+    /// What the first frequency is of: a symbol without those bits.
     first: i16,
     /// Of `first`, `first + 1`, ...; 0 for symbols that are escaped.
     frequencies: Vec<u16>,
@@ -17,6 +19,9 @@ pub enum TableError {
     /// They do not add up.
     #[error("frequencies add up to {0}, {total} expected", total = Table::TOTAL)]
     Sum(u64),
+    /// More bits than [`Table::MAX_SHIFT`].
+    #[error("{0} bits are coded as they are, {max} are the most", max = Table::MAX_SHIFT)]
+    Shift(u8),
     /// Symbols are 16 bits.
     #[error("{count} frequencies from symbol {first} go beyond 32767")]
     Symbols {
@@ -37,9 +42,16 @@ impl Table {
     /// The sum of all frequencies.
     pub const TOTAL: u32 = 1 << SCALE;
 
-    /// Frequencies of `first`, `first + 1`, ..., and of everything else together.
-    pub fn new(first: i16, frequencies: Vec<u16>, escape: u16) -> Result<Self, TableError> {
+    /// The most bits that are coded as they are.
+    pub const MAX_SHIFT: u8 = 12;
+
+    /// Frequencies of `first`, `first + 1`, ..., and of everything else together. These are of
+    /// symbols `>> shift`, at most 12; the bits shifted out are coded as they are.
+    pub fn new(shift: u8, first: i16, frequencies: Vec<u16>, escape: u16) -> Result<Self, TableError> {
         let count = frequencies.len();
+        if shift > Self::MAX_SHIFT {
+            return Err(TableError::Shift(shift));
+        }
         if i32::from(first) + count as i32 > 32_768 || count > 65_536 {
             return Err(TableError::Symbols { first, count });
         }
@@ -53,12 +65,13 @@ impl Table {
         if escape == 0 {
             return Err(TableError::Escape);
         }
-        Ok(Self { first, frequencies, escape })
+        Ok(Self { shift, first, frequencies, escape })
     }
 
-    /// The table that codes symbols which occurred so often, from `first` on, in the fewest
-    /// bits. What never occurred, and what is rarer than the smallest frequency, is escaped.
-    pub fn fit(first: i16, counts: &[u64]) -> Self {
+    /// The table that codes symbols `>> shift` which occurred so often, from `first` on, in the
+    /// fewest bits. What never occurred, and what is rarer than the smallest frequency, is escaped.
+    pub fn fit(shift: u8, first: i16, counts: &[u64]) -> Self {
+        let shift = shift.min(Self::MAX_SHIFT);
         let room = usize::try_from(32_768 - i32::from(first)).unwrap_or(0);
         let counts = &counts[..counts.len().min(room)];
         let total: u64 = counts.iter().sum();
@@ -66,21 +79,25 @@ impl Table {
         let rare = total / u64::from(Self::TOTAL);
         let kept = |count: &u64| *count > rare;
         let (Some(start), Some(end)) = (counts.iter().position(kept), counts.iter().rposition(kept)) else {
-            return Self {
-                first: 0,
-                frequencies: vec![(Self::TOTAL / 2) as u16],
-                escape: (Self::TOTAL / 2) as u16,
-            };
+            let half = (Self::TOTAL / 2) as u16;
+            return Self { shift, first: 0, frequencies: vec![half], escape: half };
         };
         let inside = &counts[start..=end];
         let escaped = total - inside.iter().filter(|count| kept(count)).sum::<u64>();
         let weights: Vec<u64> = inside.iter().map(|count| if kept(count) { *count } else { 0 }).collect();
         let mut shares = share(&weights, escaped.max(1));
         let escape = shares.pop().unwrap_or(1);
-        Self { first: first.saturating_add(start as i16), frequencies: shares, escape }
+        // In range, for there are no more counts than symbols from `first` on.
+        let first = (i32::from(first) + start as i32) as i16;
+        Self { shift, first, frequencies: shares, escape }
     }
 
-    /// The first symbol that has a frequency.
+    /// Lowest bits of a symbol that are coded as they are.
+    pub fn shift(&self) -> u8 {
+        self.shift
+    }
+
+    /// What the first frequency is of.
     pub fn first(&self) -> i16 {
         self.first
     }
@@ -98,20 +115,13 @@ impl Table {
     /// Bits that a symbol takes.
     pub fn cost(&self, symbol: i16) -> f64 {
         let bits = |frequency: u16| f64::from(SCALE) - f64::from(frequency).log2();
-        match self.frequency(symbol) {
-            0 => bits(self.escape) + f64::from(super::LENGTH + beyond_bits(self.beyond(symbol))),
-            frequency => bits(frequency),
-        }
-    }
-
-    fn frequency(&self, symbol: i16) -> u16 {
-        let index = usize::try_from(i32::from(symbol) - i32::from(self.first));
-        index.ok().and_then(|index| self.frequencies.get(index)).copied().unwrap_or(0)
-    }
-
-    /// How far a symbol lies from the table's first, signs folded together.
-    fn beyond(&self, symbol: i16) -> u32 {
-        fold(i32::from(symbol) - i32::from(self.first))
+        let index = i32::from(symbol >> self.shift) - i32::from(self.first);
+        let frequency = usize::try_from(index).ok().and_then(|index| self.frequencies.get(index));
+        f64::from(self.shift)
+            + match frequency {
+                None | Some(0) => bits(self.escape) + f64::from(super::LENGTH + beyond_bits(fold(index))),
+                Some(frequency) => bits(*frequency),
+            }
     }
 }
 
@@ -158,6 +168,7 @@ fn share(counts: &[u64], escaped: u64) -> Vec<u16> {
 /// A table for the encoder.
 #[derive(Clone, Debug)]
 pub(crate) struct Coding {
+    pub(super) shift: u32,
     first: i32,
     steps: Vec<Step>,
     escape: Step,
@@ -209,13 +220,13 @@ impl Coding {
             step
         };
         let steps = table.frequencies.iter().map(|frequency| next(*frequency)).collect();
-        Self { first: table.first.into(), steps, escape: next(table.escape) }
+        Self { shift: table.shift.into(), first: table.first.into(), steps, escape: next(table.escape) }
     }
 
-    /// The step of a symbol, and where that is the escape, how far the symbol is beyond.
+    /// The step of a symbol, and where that is the escape, how far the symbol is beyond the first.
     #[inline]
     pub(super) fn step(&self, symbol: i16) -> (Step, Option<u32>) {
-        let index = i32::from(symbol) - self.first;
+        let index = i32::from(symbol >> self.shift) - self.first;
         match usize::try_from(index).ok().and_then(|index| self.steps.get(index)) {
             Some(step) if step.limit > 0 => (*step, None),
             _ => (self.escape, Some(fold(index))),
@@ -226,7 +237,8 @@ impl Coding {
 /// A table for the decoder.
 #[derive(Clone, Debug)]
 pub(crate) struct Decoding {
-    first: i32,
+    pub(super) shift: u32,
+    pub(super) first: i32,
     /// By the highest bits of a slot: the first symbol that ends behind them.
     near: Vec<u16>,
     /// Where each symbol starts, the escape last, and [`Table::TOTAL`].
@@ -253,10 +265,10 @@ impl Decoding {
                 at as u16
             })
             .collect();
-        Self { first: table.first.into(), near, starts }
+        Self { shift: table.shift.into(), first: table.first.into(), near, starts }
     }
 
-    /// The symbol at a slot below [`Table::TOTAL`], its start and frequency; `None` for the escape.
+    /// The symbol, but for its lowest bits, at a slot below [`Table::TOTAL`], its start and frequency; `None` for the escape.
     #[inline]
     pub(super) fn find(&self, slot: u32) -> (Option<i32>, u32, u32) {
         let mut at = usize::from(self.near[(slot >> (SCALE - NEAR)) as usize & ((1 << NEAR) - 1)]);
@@ -268,9 +280,5 @@ impl Decoding {
         let frequency = u32::from(self.starts[at + 1]) - start;
         let symbol = (at + 2 < self.starts.len()).then(|| self.first + at as i32);
         (symbol, start, frequency)
-    }
-
-    pub(super) fn first(&self) -> i32 {
-        self.first
     }
 }

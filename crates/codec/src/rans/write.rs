@@ -19,6 +19,9 @@ impl Writer {
     #[inline]
     pub(crate) fn push(&mut self, index: usize, table: &Coding, symbol: i16) {
         let state = index & self.mask;
+        if table.shift > 0 {
+            self.bits(state, symbol as u32 & ((1 << table.shift) - 1), table.shift);
+        }
         let (step, beyond) = table.step(symbol);
         if let Some(beyond) = beyond {
             self.beyond(state, beyond);
