@@ -1,6 +1,7 @@
 //! From an ONNX file to a folder that nodes can serve.
 
 mod batching;
+mod codecs;
 mod picture;
 
 use crate::cli::PackArgs;
