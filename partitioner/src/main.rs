@@ -9,6 +9,7 @@ mod engines;
 mod inputs;
 mod inspect;
 mod pack;
+mod page;
 mod piece;
 mod plan;
 mod print;

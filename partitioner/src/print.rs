@@ -49,6 +49,12 @@ impl Paint {
         Self(!refused && std::io::stdout().is_terminal())
     }
 
+    /// None, wherever the output goes.
+    #[cfg(test)]
+    pub(crate) fn plain() -> Self {
+        Self(false)
+    }
+
     pub(crate) fn bold(self, text: &str) -> String {
         self.paint("1", text)
     }

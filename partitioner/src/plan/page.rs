@@ -1,59 +1,26 @@
 //! A plan as one page that explains itself: no scripts, no network, opened from a file.
 //!
-//! The figures are written as SVG directly rather than by a plotting library: they need tooltips,
-//! hatches, and colours that are variables of the style sheet (so that one file is right in light,
-//! dark and print), and a bitmap-minded drawing interface has none of these. What remains of such a
-//! library, scales and ticks, is [`scale`].
-//!
 //! Everything here is a pure function of the [`Report`]: the same report makes the same bytes.
 
 mod front;
 mod graph;
 mod layers;
 mod map;
-mod palette;
-mod scale;
 mod stack;
-mod svg;
 mod tables;
 
 use super::report::Report;
 use super::words;
+use crate::page::svg::escape;
+use crate::page::{document, legend};
 use crate::print;
 use std::fmt::Write as _;
-use svg::escape;
-
-/// Patterns that tell areas apart without colour.
-const PATTERNS: &str = r#"<svg width="0" height="0" style="position:absolute" aria-hidden="true"><defs>
-<pattern id="hatch" width="7" height="7" patternUnits="userSpaceOnUse" patternTransform="rotate(45)"><path class="hatch-line" d="M0 0V7"/></pattern>
-<pattern id="lines" width="8" height="8" patternUnits="userSpaceOnUse" patternTransform="rotate(45)"><path class="pattern-line" d="M0 0V8"/></pattern>
-<pattern id="dots" width="9" height="9" patternUnits="userSpaceOnUse"><circle class="pattern-dot" cx="3" cy="3" r="1.2"/></pattern>
-<pattern id="mesh" width="9" height="9" patternUnits="userSpaceOnUse" patternTransform="rotate(45)"><path class="pattern-line" d="M0 0V9M0 0H9"/></pattern>
-</defs></svg>"#;
-
-/// Nothing may be loaded or run, whatever slipped through.
-const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
 
 /// The page as HTML.
 pub(super) fn render(report: &Report) -> String {
-    let name = escape(&print::elide(&report.model.name, 80));
-    let mut page = format!(
-        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta http-equiv=\"Content-Security-Policy\" content=\"{POLICY}\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <title>Where to cut {name}</title>\n<style>\n{}</style>\n</head>\n<body>\n{PATTERNS}\n",
-        palette::STYLE
-    );
-    page.push_str(&head(report));
-    page.push_str(&decision(report));
-    page.push_str(&latency(report));
-    page.push_str(&regions(report));
-    page.push_str(&trade(report));
-    page.push_str(&schedule(report));
-    page.push_str(&structure(report));
-    page.push_str(&trust(report));
-    page.push_str("</body>\n</html>\n");
-    page
+    let parts = [head, decision, latency, regions, trade, schedule, structure, trust];
+    let title = format!("Where to cut {}", print::elide(&report.model.name, 80));
+    document(&title, &parts.map(|part| part(report)).concat())
 }
 
 fn head(report: &Report) -> String {
@@ -257,18 +224,6 @@ fn trust(report: &Report) -> String {
         tables::devices(report),
         escape(&report.model.digest)
     )
-}
-
-fn legend(entries: impl Iterator<Item = (String, String)>) -> String {
-    let items: String = entries
-        .map(|(shapes, text)| {
-            format!(
-                "<li><svg viewBox=\"0 0 18 12\" aria-hidden=\"true\">{shapes}</svg>{}</li>",
-                escape(&text)
-            )
-        })
-        .collect();
-    format!("<ul class=\"legend\">{items}</ul>\n")
 }
 
 #[cfg(test)]

@@ -208,6 +208,16 @@ impl Measuring<'_> {
             name: "its pixels as JPEG q90".into(),
             bytes: it.trial.mean_bytes(),
         }));
+        let mut chosen: Vec<(usize, usize)> = places
+            .iter()
+            .enumerate()
+            .filter_map(|(place, tried)| Some((place, smallest(tried, None, self.floor)?)))
+            .collect();
+        // The least to send first; answers on their way back come last.
+        let key = |(place, tried): &(usize, usize)| {
+            (*place == self.model.last(), places[*place][*tried].trial.mean_bytes())
+        };
+        chosen.sort_by(|a, b| key(a).0.cmp(&key(b).0).then(key(a).1.total_cmp(&key(b).1)));
         Report {
             model: self.card.name.clone(),
             criterion: self.criterion.to_string(),
@@ -217,11 +227,7 @@ impl Measuring<'_> {
             accuracy: accuracy.map(|paired| paired.of_reference()),
             references,
             places: places.iter().enumerate().map(|(boundary, tried)| self.place(boundary, tried)).collect(),
-            chosen: places
-                .iter()
-                .enumerate()
-                .filter_map(|(place, tried)| Some((place, smallest(tried, None, self.floor)?)))
-                .collect(),
+            chosen,
             choices: self.choices(places),
             notes: vec![
                 "every request was coded with codecs fitted to the other half; times are of this machine".into(),

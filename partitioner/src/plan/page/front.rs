@@ -1,7 +1,7 @@
 //! Latency against energy: what can be had for what.
 
-use super::scale::{Scale, decimal_bytes};
-use super::svg::{Anchor, Path, Svg};
+use crate::page::scale::{Scale, decimal_bytes};
+use crate::page::svg::{Anchor, Path, Svg};
 use crate::plan::report::{Choice, Report};
 use crate::print;
 

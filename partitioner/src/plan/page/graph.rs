@@ -2,7 +2,7 @@
 //! skips nodes, and boundaries as lines across. An order of the nodes is all that a cut needs, and
 //! unlike a layout in two dimensions it stays readable for a thousand of them.
 
-use super::svg::{Anchor, Path, Rect, Svg};
+use crate::page::svg::{Anchor, Path, Rect, Svg};
 use crate::plan::report::{Node, Report, Wire};
 use crate::print;
 

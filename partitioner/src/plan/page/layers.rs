@@ -1,8 +1,8 @@
 //! Where the time goes along the schedule, and how much would have to travel at each boundary: two
 //! small plots on one axis of nodes, since a good cut is late in the one and low in the other.
 
-use super::scale::{Scale, decimal_bytes};
-use super::svg::{Anchor, Rect, Svg};
+use crate::page::scale::{Scale, decimal_bytes};
+use crate::page::svg::{Anchor, Rect, Svg};
 use crate::plan::report::{Layers, Report};
 use crate::print;
 

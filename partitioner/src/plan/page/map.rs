@@ -1,8 +1,8 @@
 //! The best choice over bandwidth and round-trip time: colour where cutting wins, grey and patterned
 //! where a baseline does.
 
-use super::scale::Scale;
-use super::svg::{Anchor, Path, Rect, Svg};
+use crate::page::scale::Scale;
+use crate::page::svg::{Anchor, Path, Rect, Svg};
 use crate::plan::report::{Map, Region, Report};
 use crate::print;
 

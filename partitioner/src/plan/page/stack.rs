@@ -1,7 +1,7 @@
 //! Latency by split point: one bar for each choice, stacked in the order in which time passes.
 
-use super::scale::Scale;
-use super::svg::{Anchor, Rect, Svg};
+use crate::page::scale::Scale;
+use crate::page::svg::{Anchor, Rect, Svg};
 use crate::plan::report::{Choice, Report, Stage};
 use crate::print;
 

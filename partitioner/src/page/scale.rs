@@ -2,7 +2,7 @@
 
 /// From values to lengths.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Scale {
+pub(crate) struct Scale {
     values: (f64, f64),
     places: (f64, f64),
     is_log: bool,
@@ -10,26 +10,26 @@ pub(super) struct Scale {
 
 impl Scale {
     /// Even steps of value are even steps of length.
-    pub(super) fn linear(values: (f64, f64), places: (f64, f64)) -> Self {
+    pub(crate) fn linear(values: (f64, f64), places: (f64, f64)) -> Self {
         let (low, high) = values;
         let values = if high > low { values } else { (low, low + low.abs().max(1e-9)) };
         Self { values, places, is_log: false }
     }
 
     /// Even factors of value are even steps of length; both values are above 0.
-    pub(super) fn log(values: (f64, f64), places: (f64, f64)) -> Self {
+    pub(crate) fn log(values: (f64, f64), places: (f64, f64)) -> Self {
         let (low, high) = (values.0.max(1e-30), values.1.max(1e-30));
         let values = if high > low { (low, high) } else { (low / 2.0, low * 2.0) };
         Self { values, places, is_log: true }
     }
 
     /// The values at the ends.
-    pub(super) fn range(&self) -> (f64, f64) {
+    pub(crate) fn range(&self) -> (f64, f64) {
         self.values
     }
 
     /// Where a value lies; beyond the ends for values beyond the ends.
-    pub(super) fn at(&self, value: f64) -> f64 {
+    pub(crate) fn at(&self, value: f64) -> f64 {
         let ((low, high), (start, end)) = (self.values, self.places);
         let share = if self.is_log {
             (value.max(low * 1e-6) / low).ln() / (high / low).ln()
@@ -40,13 +40,13 @@ impl Scale {
     }
 
     /// As [`at`](Self::at), and no further than the ends.
-    pub(super) fn within(&self, value: f64) -> f64 {
+    pub(crate) fn within(&self, value: f64) -> f64 {
         self.at(value.clamp(self.values.0, self.values.1))
     }
 
     /// About `count` values of 1, 2 or 5 times a power of ten; on a logarithmic axis of more than
     /// two decades the powers alone.
-    pub(super) fn ticks(&self, count: usize) -> Vec<f64> {
+    pub(crate) fn ticks(&self, count: usize) -> Vec<f64> {
         let (low, high) = self.values;
         if self.is_log { decades(low, high) } else { rounds(low, high, count) }
     }
@@ -70,7 +70,7 @@ fn decades(low: f64, high: f64) -> Vec<f64> {
 }
 
 /// Bytes at a tick: ticks are round in powers of ten, which only decimal units name shortly.
-pub(super) fn decimal_bytes(bytes: f64) -> String {
+pub(crate) fn decimal_bytes(bytes: f64) -> String {
     match bytes {
         b if b >= 1e9 => format!("{} GB", b / 1e9),
         b if b >= 1e6 => format!("{} MB", b / 1e6),

@@ -6,7 +6,7 @@
 use std::fmt::{self, Display, Write as _};
 
 /// A picture under construction. Colours are classes; the style sheet knows light from dark.
-pub(super) struct Svg {
+pub(crate) struct Svg {
     width: f64,
     height: f64,
     label: String,
@@ -15,16 +15,16 @@ pub(super) struct Svg {
 
 /// A rectangle.
 #[derive(Clone, Copy)]
-pub(super) struct Rect {
-    pub(super) x: f64,
-    pub(super) y: f64,
-    pub(super) width: f64,
-    pub(super) height: f64,
+pub(crate) struct Rect {
+    pub(crate) x: f64,
+    pub(crate) y: f64,
+    pub(crate) width: f64,
+    pub(crate) height: f64,
 }
 
 /// Where a text lies about its point.
 #[derive(Clone, Copy)]
-pub(super) enum Anchor {
+pub(crate) enum Anchor {
     Start,
     Middle,
     End,
@@ -32,12 +32,12 @@ pub(super) enum Anchor {
 
 impl Svg {
     /// `label` is what a screen reader says.
-    pub(super) fn new(width: f64, height: f64, label: &str) -> Self {
+    pub(crate) fn new(width: f64, height: f64, label: &str) -> Self {
         Self { width, height, label: escape(label), body: String::new() }
     }
 
     /// `title` is the tooltip; none where it is empty.
-    pub(super) fn rect(&mut self, class: &str, rect: Rect, title: &str) {
+    pub(crate) fn rect(&mut self, class: &str, rect: Rect, title: &str) {
         let Rect { x, y, width, height } = rect;
         let _ = write!(
             self.body,
@@ -50,7 +50,7 @@ impl Svg {
         self.close("rect", title);
     }
 
-    pub(super) fn circle(&mut self, class: &str, (x, y): (f64, f64), radius: f64, title: &str) {
+    pub(crate) fn circle(&mut self, class: &str, (x, y): (f64, f64), radius: f64, title: &str) {
         let _ = write!(
             self.body,
             r#"<circle class="{class}" cx="{}" cy="{}" r="{}""#,
@@ -61,7 +61,7 @@ impl Svg {
         self.close("circle", title);
     }
 
-    pub(super) fn line(&mut self, class: &str, (x1, y1): (f64, f64), (x2, y2): (f64, f64)) {
+    pub(crate) fn line(&mut self, class: &str, (x1, y1): (f64, f64), (x2, y2): (f64, f64)) {
         let _ = write!(
             self.body,
             r#"<line class="{class}" x1="{}" y1="{}" x2="{}" y2="{}"/>"#,
@@ -73,17 +73,17 @@ impl Svg {
     }
 
     /// A path; `steps` is made with [`Path`].
-    pub(super) fn path(&mut self, class: &str, steps: &Path, title: &str) {
+    pub(crate) fn path(&mut self, class: &str, steps: &Path, title: &str) {
         let _ = write!(self.body, r#"<path class="{class}" d="{}""#, steps.0);
         self.close("path", title);
     }
 
-    pub(super) fn text(&mut self, class: &str, (x, y): (f64, f64), anchor: Anchor, text: &str) {
+    pub(crate) fn text(&mut self, class: &str, (x, y): (f64, f64), anchor: Anchor, text: &str) {
         self.turned(class, (x, y), anchor, 0.0, text);
     }
 
     /// A text turned by degrees about its point.
-    pub(super) fn turned(
+    pub(crate) fn turned(
         &mut self,
         class: &str,
         (x, y): (f64, f64),
@@ -105,7 +105,7 @@ impl Svg {
     }
 
     /// The element; its width on screen is that of its place.
-    pub(super) fn finish(self) -> String {
+    pub(crate) fn finish(self) -> String {
         let Self { width, height, label, body } = self;
         let (width, height) = (Number(width), Number(height));
         format!(
@@ -124,25 +124,25 @@ impl Svg {
 
 /// Steps of a path.
 #[derive(Default)]
-pub(super) struct Path(String);
+pub(crate) struct Path(String);
 
 impl Path {
-    pub(super) fn from((x, y): (f64, f64)) -> Self {
+    pub(crate) fn from((x, y): (f64, f64)) -> Self {
         Self(format!("M{} {}", Number(x), Number(y)))
     }
 
-    pub(super) fn to(mut self, (x, y): (f64, f64)) -> Self {
+    pub(crate) fn to(mut self, (x, y): (f64, f64)) -> Self {
         let _ = write!(self.0, "L{} {}", Number(x), Number(y));
         self
     }
 
-    pub(super) fn jump(mut self, (x, y): (f64, f64)) -> Self {
+    pub(crate) fn jump(mut self, (x, y): (f64, f64)) -> Self {
         let _ = write!(self.0, "M{} {}", Number(x), Number(y));
         self
     }
 
     /// A cubic curve.
-    pub(super) fn curve(mut self, a: (f64, f64), b: (f64, f64), end: (f64, f64)) -> Self {
+    pub(crate) fn curve(mut self, a: (f64, f64), b: (f64, f64), end: (f64, f64)) -> Self {
         let [a, b, end] = [a, b, end].map(|(x, y)| format!("{} {}", Number(x), Number(y)));
         let _ = write!(self.0, "C{a} {b} {end}");
         self
@@ -151,7 +151,7 @@ impl Path {
 
 /// At most two decimals; what is no number is 0, so that a mistake elsewhere spoils one shape and
 /// not the page.
-pub(super) struct Number(pub(super) f64);
+pub(crate) struct Number(pub(crate) f64);
 
 impl Display for Number {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -164,7 +164,7 @@ impl Display for Number {
 
 /// Text as HTML and XML take it, in elements and attributes. Characters that XML forbids and those
 /// that turn the direction of what follows become U+FFFD.
-pub(super) fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

@@ -1,7 +1,7 @@
 //! The style sheet, and the arithmetic that its colours can be told apart and read.
 
 /// Light, dark and print.
-pub(super) const STYLE: &str = include_str!("style.css");
+pub(crate) const STYLE: &str = include_str!("style.css");
 
 #[cfg(test)]
 mod tests {
