@@ -20,7 +20,8 @@ impl Page {
     }
 
     fn models(&self) -> Section {
-        let columns = ["model", "split", "codec", "plan", "fallback", "answered here", "by the cloud", "by fallback"];
+        let columns =
+            ["model", "split", "codec", "plan", "fallback", "answered here", "by the cloud", "by fallback"];
         self.service.models.values().fold(Section::new("Models", &columns), |section, model| {
             let served = &model.served;
             let way = model.way();

@@ -313,7 +313,8 @@ pub(crate) struct CertsArgs {
 
 fn parse_share(text: &str) -> Result<f64, String> {
     let wrong = || format!("{text:?} is not a share from 0% to 100%; write for example 99.5%");
-    let percent: f64 = text.strip_suffix('%').and_then(|number| number.trim().parse().ok()).ok_or_else(wrong)?;
+    let percent: f64 =
+        text.strip_suffix('%').and_then(|number| number.trim().parse().ok()).ok_or_else(wrong)?;
     (0.0..=100.0).contains(&percent).then_some(percent / 100.0).ok_or_else(wrong)
 }
 

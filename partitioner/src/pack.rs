@@ -66,7 +66,8 @@ pub(crate) fn run(args: &PackArgs) -> anyhow::Result<Outcome> {
         return Ok(Outcome::Passed);
     }
     let paint = Paint::detect();
-    let tried = tried.map_or_else(String::new, |tried| format!("{}\n", codecs::table(&tried, args.codecs.all, paint)));
+    let tried = tried
+        .map_or_else(String::new, |tried| format!("{}\n", codecs::table(&tried, args.codecs.all, paint)));
     emit(&(tried + &report(&pack, &analysis, &folder, &hex(&digest), paint)))?;
     Ok(Outcome::Passed)
 }

@@ -47,7 +47,8 @@ fn change(plus: &[f32], minus: &[f32], criterion: &Criterion) -> Vec<f32> {
         return plus.iter().zip(minus).map(|(a, b)| a - b).collect();
     }
     let is_share = |values: &[f32]| {
-        values.iter().all(|value| (0.0..=1.0).contains(value)) && (values.iter().sum::<f32>() - 1.0).abs() < 1e-3
+        values.iter().all(|value| (0.0..=1.0).contains(value))
+            && (values.iter().sum::<f32>() - 1.0).abs() < 1e-3
     };
     if is_share(plus) && is_share(minus) {
         // Behind a softmax: back to logits, up to a constant.
@@ -59,10 +60,13 @@ fn change(plus: &[f32], minus: &[f32], criterion: &Criterion) -> Vec<f32> {
 
 /// The numbers of the outputs that count: all, or evenly spread ones of many.
 fn numbers(outputs: &[NamedTensor], criterion: &Criterion) -> Vec<f32> {
-    let counts = |named: &&NamedTensor| criterion.outputs.is_empty() || criterion.outputs.contains(&named.name);
+    let counts =
+        |named: &&NamedTensor| criterion.outputs.is_empty() || criterion.outputs.contains(&named.name);
     let floats = outputs.iter().filter(counts).filter(|named| named.tensor.dtype().is_float());
-    let all: Vec<f32> =
-        floats.flat_map(|named| named.tensor.to_f64().unwrap_or_default()).map(|value| value as f32).collect();
+    let all: Vec<f32> = floats
+        .flat_map(|named| named.tensor.to_f64().unwrap_or_default())
+        .map(|value| value as f32)
+        .collect();
     let stride = all.len().div_ceil(NUMBERS).max(1);
     all.into_iter().step_by(stride).collect()
 }

@@ -1,11 +1,11 @@
-//! Fitted codecs of one kind, from fine to coarse.
+//! Fitted codecs of one method, from fine to coarse.
 
 use super::feel;
 use super::requests::Asked;
 use super::trial::Stage;
 use anyhow::Context;
 use kerf_codec::Spec;
-use kerf_codec_fit::{Fit, Input, Kind, Samples, Sensitivity, channel_axis};
+use kerf_codec_fit::{Fit, Input, Method, Samples, Sensitivity, channel_axis};
 use kerf_engine::RunError;
 use kerf_tensor::{NamedTensor, TensorSpec};
 
@@ -23,7 +23,7 @@ struct Gathered {
     sensitivity: Option<Sensitivity>,
 }
 
-/// Codecs of one kind.
+/// Codecs of one method.
 pub(crate) struct Ladder(Fit);
 
 impl Calibration {
@@ -67,14 +67,14 @@ impl Ladder {
     pub(crate) const BITS: [f64; 14] = Fit::LADDER;
 
     /// Fits transforms to all tensors of a boundary.
-    pub(crate) fn new(kind: Kind, calibration: &Calibration) -> Self {
+    pub(crate) fn new(method: Method, calibration: &Calibration) -> Self {
         let inputs = calibration.tensors.iter().map(|it| Input {
             name: &it.name,
             samples: it.samples.as_ref(),
             sensitivity: it.sensitivity.as_ref(),
         });
         let inputs: Vec<Input<'_>> = inputs.collect();
-        Self(Fit::new(&inputs, kind))
+        Self(Fit::new(&inputs, method))
     }
 
     /// A codec for every tensor, and its name; `None` where none is fitted.
@@ -84,7 +84,8 @@ impl Ladder {
 
     /// As [`rung`](Self::rung), where another ladder of the same tensors had one.
     pub(crate) fn same_rung(&self, bits: f64) -> anyhow::Result<Vec<(String, Spec)>> {
-        let (_, tensors) = self.rung(bits).context("one half of the inputs leaves nothing to fit codecs to")?;
+        let (_, tensors) =
+            self.rung(bits).context("one half of the inputs leaves nothing to fit codecs to")?;
         Ok(tensors)
     }
 }

@@ -12,8 +12,8 @@ use super::trial::{Stage, Trial, Way};
 use crate::print::{progress, warn};
 use kerf_agreement::Criterion;
 use kerf_bundle::{Bytes, Card, Codecs, Coding, Interval, Measured, MeasuredCodec};
-use kerf_codec_fit as codec_fit;
 use kerf_codec::{Bits, Book, BuiltIn, CodecId, Entry, Per, Spec};
+use kerf_codec_fit::Method;
 use kerf_engine::Runner;
 use kerf_graph::CutModel;
 use kerf_preprocess::Recode;
@@ -83,8 +83,7 @@ impl Measuring<'_> {
     }
 
     fn at(&self, boundary: usize, requests: &Requests, started: Instant) -> anyhow::Result<Vec<Candidate>> {
-        let stage =
-            Stage { model: self.model, runner: self.runner, boundary, criterion: self.criterion };
+        let stage = Stage { model: self.model, runner: self.runner, boundary, criterion: self.criterion };
         let specs = &self.model.boundaries()[boundary].tensors;
         let mut found = Vec::new();
         let mut built_in = vec![BuiltIn::Raw, BuiltIn::Lossless];
@@ -121,10 +120,11 @@ impl Measuring<'_> {
         };
         let (all, calibration, held_out) =
             (gather(None)?, gather(Some(Half::Calibration))?, gather(Some(Half::HeldOut))?);
-        let baseline = found.iter().find(|it| it.name == BASELINE.to_string()).map(|it| it.trial.mean_bytes());
-        for kind in codec_fit::Kind::ALL {
+        let baseline =
+            found.iter().find(|it| it.name == BASELINE.to_string()).map(|it| it.trial.mean_bytes());
+        for method in Method::ALL {
             let [all, calibration, held_out] =
-                [&all, &calibration, &held_out].map(|gathered| Ladder::new(kind, gathered));
+                [&all, &calibration, &held_out].map(|gathered| Ladder::new(method, gathered));
             // Two rungs below the lowest end a ladder: one may have been bad luck.
             let mut low = 0;
             for bits in Ladder::BITS {
@@ -204,10 +204,9 @@ impl Measuring<'_> {
             references.push(Reference { name: "the picture as it came".into(), bytes });
         }
         let jpeg = places.first().into_iter().flatten().find(|it| it.name == "jpeg90");
-        references.extend(jpeg.map(|it| Reference {
-            name: "its pixels as JPEG q90".into(),
-            bytes: it.trial.mean_bytes(),
-        }));
+        references.extend(
+            jpeg.map(|it| Reference { name: "its pixels as JPEG q90".into(), bytes: it.trial.mean_bytes() }),
+        );
         let mut chosen: Vec<(usize, usize)> = places
             .iter()
             .enumerate()
@@ -230,7 +229,8 @@ impl Measuring<'_> {
             chosen,
             choices: self.choices(places),
             notes: vec![
-                "every request was coded with codecs fitted to the other half; times are of this machine".into(),
+                "every request was coded with codecs fitted to the other half; times are of this machine"
+                    .into(),
             ],
         }
     }
@@ -314,7 +314,8 @@ fn is_on_front(tried: &[Candidate], index: usize) -> bool {
 
 /// The one with the fewest bytes among those that agree at least so often, on one half or on all.
 fn smallest(tried: &[Candidate], half: Option<Half>, floor: f64) -> Option<usize> {
-    let seen: Vec<Trial> = tried.iter().map(|it| half.map_or_else(|| it.trial.clone(), |half| it.trial.of(half))).collect();
+    let seen: Vec<Trial> =
+        tried.iter().map(|it| half.map_or_else(|| it.trial.clone(), |half| it.trial.of(half))).collect();
     let enough = (0..tried.len()).filter(|index| seen[*index].agreement() >= floor);
     enough.min_by(|a, b| seen[*a].mean_bytes().total_cmp(&seen[*b].mean_bytes()))
 }

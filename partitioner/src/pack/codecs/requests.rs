@@ -35,10 +35,8 @@ pub(crate) struct Asked {
 /// Requests of a folder.
 pub(crate) struct Requests {
     pub(crate) all: Vec<Asked>,
-    /// `250 pictures of photos`.
+    /// `250 of the 500 inputs in photos`.
     pub(crate) said: String,
-    /// Requests in the folder that were not used.
-    pub(crate) left_out: usize,
 }
 
 impl Requests {
@@ -92,9 +90,11 @@ impl Requests {
                 );
             }
         }
-        let left_out = samples.len() - all.len();
-        let said = format!("{} inputs of {}", all.len(), folder.display());
-        Ok(Self { all, said, left_out })
+        let said = match (all.len(), samples.len()) {
+            (used, there) if used < there => format!("{used} of the {there} inputs in {}", folder.display()),
+            (used, _) => format!("{used} inputs in {}", folder.display()),
+        };
+        Ok(Self { all, said })
     }
 
     /// The mean size of the pictures as clients would send them.
@@ -107,7 +107,9 @@ impl Requests {
     /// Takes every request from one boundary to the next, and forgets what is no longer needed.
     pub(crate) fn advance(&mut self, model: &CutModel, runner: &Runner, from: usize) -> anyhow::Result<()> {
         for asked in &mut self.all {
-            runner.run(from, from + 1, &mut asked.values).with_context(|| format!("b{from} to b{}", from + 1))?;
+            runner
+                .run(from, from + 1, &mut asked.values)
+                .with_context(|| format!("b{from} to b{}", from + 1))?;
             let mut kept: Values = asked.values.boundary(model, from + 1)?.into_iter().collect();
             let done = model.model().outputs().iter().filter_map(|spec| {
                 let tensor = asked.values.get(&spec.name)?.clone();

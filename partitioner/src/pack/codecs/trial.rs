@@ -138,7 +138,11 @@ impl Stage<'_> {
     }
 
     /// The answer from other tensors of the boundary.
-    pub(crate) fn answer(&self, asked: &Asked, tensors: Vec<NamedTensor>) -> anyhow::Result<Vec<NamedTensor>> {
+    pub(crate) fn answer(
+        &self,
+        asked: &Asked,
+        tensors: Vec<NamedTensor>,
+    ) -> anyhow::Result<Vec<NamedTensor>> {
         let mut values: Values = asked.values.clone();
         values.extend(tensors);
         self.runner.run(self.boundary, self.model.last(), &mut values)?;
