@@ -64,7 +64,7 @@ pub(crate) struct Timings {
     pub(crate) preprocess: Duration,
     /// The head, here.
     pub(crate) head: Duration,
-    /// The call to the cloud less what the cloud says it spent.
+    /// The call to the cloud less the cloud's stages below: its own bookkeeping counts here.
     pub(crate) network: Duration,
     /// The cloud's own waiting.
     pub(crate) cloud_queue: Duration,
@@ -209,7 +209,9 @@ impl Pipeline {
         served
             .check_outputs(&request.outputs, &answer.tensors)
             .map_err(|reason| format!("{} sent a wrong answer: {reason}", reply.node))?;
-        trip.timings.network = reply.network;
+        let spent = answer.timings;
+        let stages = spent.queue + spent.decode + spent.compute;
+        trip.timings.network = reply.network + spent.total.saturating_sub(stages);
         trip.timings.cloud_queue = answer.timings.queue;
         trip.timings.cloud_decode = answer.timings.decode;
         trip.timings.cloud_compute = answer.timings.compute;
