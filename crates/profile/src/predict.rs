@@ -14,7 +14,7 @@
 mod field;
 mod matrix;
 
-use crate::{Profile, RangeTime};
+use crate::{Profile, RangeTime, Rested};
 use field::{Field, Posterior, Shape};
 
 /// Ranges below this, in seconds, do not count in [`LeaveOut`]: nobody plans around them, and a
@@ -82,31 +82,18 @@ impl Predictor {
     /// Learns from the ranges that `profile` timed at `batch`. Batches other than 1 start from what is
     /// known of 1: often only the tails are timed at those.
     pub fn fit(profile: &Profile, batch: usize) -> Result<Self, FitError> {
-        let fitted = Fitted::new(profile, batch)?;
-        let last = profile.last();
-        let mut cells = vec![None; (last + 1) * (last + 1)];
-        let (mean_of_median, spread) =
-            (fitted.typical(|range| range.mean / range.p50), fitted.typical(|range| range.sd / range.mean));
-        for from in 0..=last {
-            cells[from * (last + 1) + from] = Some(Estimate { mean: 0.0, p50: 0.0, sd: 0.0, timed: true });
-            for to in from + 1..=last {
-                let measured = fitted.timed.iter().find(|range| (range.from, range.to) == (from, to));
-                let failed = profile.failed.iter().any(|f| (f.from, f.to, f.batch) == (from, to, batch));
-                cells[from * (last + 1) + to] = match measured {
-                    Some(range) => {
-                        Some(Estimate { mean: range.mean, p50: range.p50, sd: range.sd, timed: true })
-                    }
-                    None if failed => None,
-                    None => {
-                        let (p50, unsure) = fitted.predict(from, to);
-                        let mean = p50 * mean_of_median;
-                        let sd = (mean * spread).hypot(unsure);
-                        Some(Estimate { mean, p50, sd, timed: false })
-                    }
-                };
-            }
+        Ok(Fitted::new(profile, batch)?.predictor(profile, batch))
+    }
+
+    /// Learns from the ranges that `profile` timed after a pause, starting from what it knows of runs
+    /// back to back; `None` where it timed none so. Their means are their medians.
+    pub fn rested(profile: &Profile) -> Result<Option<Self>, FitError> {
+        let timed: Vec<RangeTime> = profile.ranges.iter().filter_map(rested).collect();
+        if timed.is_empty() {
+            return Ok(None);
         }
-        Ok(Self { last, cells, error: fitted.leave_out() })
+        let steps = Fitted::new(profile, 1)?.posterior.steps();
+        Ok(Some(Fitted::from(steps, timed.iter().collect())?.predictor(profile, 1)))
     }
 
     /// The time of `from..to`; zero where they are equal. `None` where the engine failed on it, or
@@ -123,7 +110,6 @@ impl Predictor {
         self.error
     }
 }
-
 /// The ranges without times, in the order in which timing them would help most: each next one takes
 /// the most relative uncertainty from all that remain. Empty where nothing was timed.
 pub fn order(profile: &Profile, batch: usize) -> Vec<(usize, usize)> {
@@ -162,8 +148,41 @@ impl<'a> Fitted<'a> {
                 Err(_) => first_guess(profile),
             },
         };
+        Self::from(steps, timed)
+    }
+
+    /// `steps` are the shares of the steps between neighbouring boundaries, as far as they are known.
+    fn from(steps: Vec<f64>, timed: Vec<&'a RangeTime>) -> Result<Self, FitError> {
         let posterior = settle(steps, &timed).ok_or(FitError::Numbers)?;
         Ok(Self { timed, posterior })
+    }
+
+    /// All ranges of `profile`, measured or predicted.
+    fn predictor(&self, profile: &Profile, batch: usize) -> Predictor {
+        let last = profile.last();
+        let mut cells = vec![None; (last + 1) * (last + 1)];
+        let (mean_of_median, spread) =
+            (self.typical(|range| range.mean / range.p50), self.typical(|range| range.sd / range.mean));
+        for from in 0..=last {
+            cells[from * (last + 1) + from] = Some(Estimate { mean: 0.0, p50: 0.0, sd: 0.0, timed: true });
+            for to in from + 1..=last {
+                let measured = self.timed.iter().find(|range| (range.from, range.to) == (from, to));
+                let failed = profile.failed.iter().any(|f| (f.from, f.to, f.batch) == (from, to, batch));
+                cells[from * (last + 1) + to] = match measured {
+                    Some(range) => {
+                        Some(Estimate { mean: range.mean, p50: range.p50, sd: range.sd, timed: true })
+                    }
+                    None if failed => None,
+                    None => {
+                        let (p50, unsure) = self.predict(from, to);
+                        let mean = p50 * mean_of_median;
+                        let sd = (mean * spread).hypot(unsure);
+                        Some(Estimate { mean, p50, sd, timed: false })
+                    }
+                };
+            }
+        }
+        Predictor { last, cells, error: self.leave_out() }
     }
 
     /// Median and the standard deviation of its prediction.
@@ -200,6 +219,12 @@ impl<'a> Fitted<'a> {
         values.sort_by(f64::total_cmp);
         values.get(values.len() / 2).copied().unwrap_or(1.0)
     }
+}
+
+/// The range as if its time after a pause were all that is known.
+fn rested(range: &RangeTime) -> Option<RangeTime> {
+    let Rested { runs, p50, sd } = range.rested.filter(|_| range.batch == 1)?;
+    Some(RangeTime { runs, p50, mean: p50, sd, ..range.clone() })
 }
 
 /// Shares of the steps between neighbouring boundaries: by multiply-accumulates, and a little for
