@@ -13,9 +13,11 @@
 
 mod field;
 mod matrix;
+mod pause;
 
 use crate::{Profile, RangeTime, Rested};
 use field::{Field, Posterior, Shape};
+use pause::Pause;
 
 /// Ranges below this, in seconds, do not count in [`LeaveOut`]: nobody plans around them, and a
 /// clock's and a scheduler's noise is a large part of them.
@@ -85,15 +87,31 @@ impl Predictor {
         Ok(Fitted::new(profile, batch)?.predictor(profile, batch))
     }
 
-    /// Learns from the ranges that `profile` timed after a pause, starting from what it knows of runs
-    /// back to back; `None` where it timed none so. Their means are their medians.
+    /// Times after a pause: of the ranges that `profile` timed so, and of the others by what a pause added
+    /// to those. `None` where it timed none so. [`error`](Self::error) is that of runs back to back.
     pub fn rested(profile: &Profile) -> Result<Option<Self>, FitError> {
-        let timed: Vec<RangeTime> = profile.ranges.iter().filter_map(rested).collect();
+        let timed: Vec<(&RangeTime, Rested)> = profile
+            .ranges
+            .iter()
+            .filter(|range| range.batch == 1)
+            .filter_map(|range| Some((range, range.rested?)))
+            .collect();
         if timed.is_empty() {
             return Ok(None);
         }
-        let steps = Fitted::new(profile, 1)?.posterior.steps();
-        Ok(Some(Fitted::from(steps, timed.iter().collect())?.predictor(profile, 1)))
+        let mut all = Self::fit(profile, 1)?;
+        let pause = Pause::fit(&timed);
+        for (from, to) in pairs(all.last) {
+            let cell = &mut all.cells[from * (all.last + 1) + to];
+            let measured = timed.iter().find(|(range, _)| (range.from, range.to) == (from, to));
+            *cell = match measured {
+                Some((_, Rested { p50, sd, .. })) => {
+                    Some(Estimate { mean: *p50, p50: *p50, sd: *sd, timed: true })
+                }
+                None => cell.map(|busy| pause.after(busy)),
+            };
+        }
+        Ok(Some(all))
     }
 
     /// The time of `from..to`; zero where they are equal. `None` where the engine failed on it, or
@@ -148,11 +166,6 @@ impl<'a> Fitted<'a> {
                 Err(_) => first_guess(profile),
             },
         };
-        Self::from(steps, timed)
-    }
-
-    /// `steps` are the shares of the steps between neighbouring boundaries, as far as they are known.
-    fn from(steps: Vec<f64>, timed: Vec<&'a RangeTime>) -> Result<Self, FitError> {
         let posterior = settle(steps, &timed).ok_or(FitError::Numbers)?;
         Ok(Self { timed, posterior })
     }
@@ -219,12 +232,6 @@ impl<'a> Fitted<'a> {
         values.sort_by(f64::total_cmp);
         values.get(values.len() / 2).copied().unwrap_or(1.0)
     }
-}
-
-/// The range as if its time after a pause were all that is known.
-fn rested(range: &RangeTime) -> Option<RangeTime> {
-    let Rested { runs, p50, sd } = range.rested.filter(|_| range.batch == 1)?;
-    Some(RangeTime { runs, p50, mean: p50, sd, ..range.clone() })
 }
 
 /// Shares of the steps between neighbouring boundaries: by multiply-accumulates, and a little for
