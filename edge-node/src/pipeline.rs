@@ -73,7 +73,7 @@ pub(crate) struct Timings {
     pub(crate) head: Duration,
     /// Tensors to bytes, here.
     pub(crate) encode: Duration,
-    /// The call to the cloud less what the cloud says it spent.
+    /// The call to the cloud less the cloud's stages below: its own bookkeeping counts here.
     pub(crate) network: Duration,
     /// The cloud's own waiting.
     pub(crate) cloud_queue: Duration,
@@ -236,7 +236,9 @@ impl Pipeline {
         let wrong = |reason: String| format!("{} sent a wrong answer: {reason}", reply.node);
         let outputs = self.decode_answer(model, coded, job.deadline, trip).await.map_err(wrong)?;
         served.check_outputs(&request.outputs, &outputs).map_err(|reason| wrong(reason.to_string()))?;
-        trip.timings.network = reply.network;
+        let spent = answer.timings;
+        let stages = spent.queue + spent.decode + spent.compute + spent.encode;
+        trip.timings.network = reply.network + spent.total.saturating_sub(stages);
         trip.timings.cloud_queue = answer.timings.queue;
         trip.timings.cloud_decode = answer.timings.decode;
         trip.timings.cloud_compute = answer.timings.compute;

@@ -9,7 +9,7 @@ use crate::service::Service;
 use kerf_graph::CutModel;
 use kerf_mesh::{AskError, NodeState};
 use kerf_planner::tiers::{Constraints, Objective, PartKind, Plan, PlanError, plan};
-use kerf_planner::{AssembleError, Machine, Shapes, Way, assemble};
+use kerf_planner::{AssembleError, Machine, Shapes, Traffic, Way, assemble};
 use kerf_profile::Profile;
 use kerf_serving::ProfileFolder;
 use kerf_settings::ExpectedLink;
@@ -209,7 +209,8 @@ fn choose(
     (node, cloud): (&str, &Profile),
     link: &ExpectedLink,
 ) -> Result<Choice, ChooseError> {
-    let machine = |profile| Machine { profile, memory: None, money_per_second: 0.0 };
+    let traffic = Traffic::default();
+    let machine = |profile| Machine { profile, traffic, memory: None, money_per_second: 0.0 };
     let way = Way {
         up: link.bandwidth as f64 / 8.0,
         down: link.downlink as f64 / 8.0,
@@ -224,7 +225,12 @@ fn choose(
     let mut said = format!("{:.1} ms", best.latency.mean * 1e3);
     if split(best) < model.last() {
         let here = |kind: &PartKind| {
-            matches!(kind, PartKind::Compute { tier: 0, .. } | PartKind::Encode { tier: 0 })
+            matches!(
+                kind,
+                PartKind::Queue { tier: 0 }
+                    | PartKind::Compute { tier: 0, .. }
+                    | PartKind::Encode { tier: 0 }
+            )
         };
         let link = |kind: &PartKind| matches!(kind, PartKind::Up { .. } | PartKind::Back { .. });
         let [here, link] = [best.seconds(here), best.seconds(link)].map(|seconds| seconds * 1e3);

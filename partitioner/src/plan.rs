@@ -27,8 +27,9 @@ use args::WishArgs;
 use devices::Witness;
 use kerf_bundle::Bundle;
 use kerf_graph::{Analysis, Bindings};
+use kerf_planner::Traffic;
 use kerf_planner::tiers::{self, Constraints, Problem};
-use kerf_profile::{Codec, PowerSource, Predictor, Profile};
+use kerf_profile::{Codec, PowerSource, Profile};
 use landscape::Link;
 use measure::Measured;
 use report::{Asked, Map, Report, Subject};
@@ -152,12 +153,27 @@ fn witnesses(args: &PlanArgs, bundle: &Bundle) -> anyhow::Result<Vec<Witness>> {
         _ => (format!("middle {}", index + 1), path),
     });
     let all = [("edge".to_owned(), &args.edge)].into_iter().chain(middle);
-    all.chain([("cloud".to_owned(), &args.cloud)])
-        .map(|(role, path)| witness(role, path, bundle).with_context(|| path.display().to_string()))
+    let all = all.chain([("cloud".to_owned(), &args.cloud)]);
+    let traffic = traffic(&args.traffic, args.tier.len() + 2)?;
+    all.zip(traffic)
+        .map(|((role, path), traffic)| {
+            witness(role, path, traffic, bundle).with_context(|| path.display().to_string())
+        })
         .collect()
 }
 
-fn witness(role: String, path: &Path, bundle: &Bundle) -> anyhow::Result<Witness> {
+/// One value for each device, of one for all or one each.
+fn traffic(values: &[Traffic], count: usize) -> anyhow::Result<Vec<Traffic>> {
+    match values {
+        [one] => Ok(vec![*one; count]),
+        many if many.len() == count => Ok(many.to_vec()),
+        many => {
+            bail!("--traffic has {} values for {count} devices: give one, or one for each device", many.len())
+        }
+    }
+}
+
+fn witness(role: String, path: &Path, traffic: Traffic, bundle: &Bundle) -> anyhow::Result<Witness> {
     let length = path.metadata().map(|about| about.len())?;
     if length > kerf_profile::MAX_BYTES as u64 {
         bail!("{length} bytes; a profile has at most {}", kerf_profile::MAX_BYTES);
@@ -167,8 +183,8 @@ fn witness(role: String, path: &Path, bundle: &Bundle) -> anyhow::Result<Witness
     if !ENGINES.contains(&profile.engine.name.as_str()) {
         bail!("times of engine {}; this release runs {}", profile.engine.name, ENGINES.join(" and "));
     }
-    let times = Predictor::fit(&profile, 1)?;
-    Ok(Witness { role, profile, times })
+    let times = kerf_planner::times(&profile, traffic)?;
+    Ok(Witness { role, profile, traffic, times })
 }
 
 /// Boundaries with sizes as the edge measured them, and what is known of all values: a symbolic size
@@ -256,6 +272,20 @@ fn notes(devices: &[Witness], choices: &[report::Choice], wish: &WishArgs) -> Ve
                 device.role
             ));
         }
+    }
+    for device in devices {
+        let (role, rest) = (&device.role, device.profile.rest);
+        notes.push(match (device.traffic, rest) {
+            (Traffic::Dense, _) => format!("the {role} is taken to compute one request after the other"),
+            (Traffic::Sparse, Some(rest)) => format!(
+                "the {role} is taken to rest between requests: its times are those after {} without work",
+                print::plain(&print::seconds(rest.pause))
+            ),
+            (Traffic::Sparse, None) => format!(
+                "the profile of the {role} knows no runs after a pause, and requests that come apart take \
+                 longer: run `partitioner profile` on"
+            ),
+        });
     }
     let edge = &devices[0].profile;
     match &edge.sizes {

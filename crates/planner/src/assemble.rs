@@ -1,9 +1,10 @@
 //! What do the files that devices wrote about themselves, and a link, amount to as a planning
 //! problem?
 //!
-//! Three things are added to what the profiles say, or predictions would be too good: pictures
+//! Four things are added to what the profiles say, or predictions would be too good: pictures
 //! that are shipped encoded are decoded by whoever runs the first range, the edge included;
-//! packets have headers; and a request costs the mesh some time whatever it carries.
+//! packets have headers; a request costs the mesh some time whatever it carries; and it comes to
+//! the edge, and its result leaves, over HTTP.
 
 use crate::tiers::{Dist, Link, Problem, Ranges, Shipment, Tier};
 use kerf_profile::{Codec, FitError, Predictor, Profile};
@@ -18,11 +19,38 @@ pub const MESSAGE: f64 = 300.0;
 /// threads and encryption. Measured on loopback, see `docs/benchmarks.md`; half of it on each way.
 pub const HANDLING: f64 = 0.4e-3;
 
+/// Seconds per byte of a request and its result over HTTP on one machine: copies, and the kernel's.
+pub const HTTP_BYTE: f64 = 0.6e-9;
+
+/// Seconds of a request over HTTP besides: headers, names and shapes, by code that rested. Measured
+/// on loopback, see `docs/benchmarks.md`.
+pub const HTTP: f64 = 0.25e-3;
+
+/// Times that a request's work is handed from thread to thread and back: to the one that reads HTTP
+/// and to the one that computes; to one more for a picture.
+const HANDOVERS: f64 = 2.0;
+
+/// Seconds of one such time where the profile does not say.
+const HANDOVER: f64 = 0.05e-3;
+
+/// How requests come to a machine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Traffic {
+    /// So far apart that it rests in between, a tenth of a second or more: times are those of runs
+    /// after a pause, where the profile has such.
+    #[default]
+    Sparse,
+    /// One after the other: caches are warm.
+    Dense,
+}
+
 /// One machine.
 #[derive(Clone, Copy, Debug)]
 pub struct Machine<'a> {
     /// What it measured of the model.
     pub profile: &'a Profile,
+    /// How busy it is.
+    pub traffic: Traffic,
     /// Bytes that it has for compiled ranges.
     pub memory: Option<f64>,
     /// Units of currency per second of computing.
@@ -112,16 +140,17 @@ pub fn assemble(machines: &[Machine<'_>], ways: &[Way], shapes: &Shapes) -> Resu
     // A machine that was profiled without pictures is taken to decode them as fast as the first.
     let decode = machines.iter().map(|machine| decoding(machine.profile).or_else(|| decoding(edge)));
     let decode = decode.map(Option::unwrap_or_default).collect::<Vec<_>>();
+    let front = front(edge, last, shapes);
     let tiers = machines.iter().enumerate().map(|(index, machine)| {
         // Pictures arrive encoded where the first profile was taken with pictures; ranges do not
         // include decoding them. Beyond the first machine the shipment says who does.
-        let first = if index == 0 { decode[0] } else { Dist::default() };
-        tier(machine, last, first)
+        let (first, front) = if index == 0 { (decode[0], front) } else { Default::default() };
+        tier(machine, last, first, front)
     });
     let tiers = tiers.collect::<Result<Vec<_>, _>>()?;
     let links = ways.iter().enumerate().map(|(index, way)| link(way, machines[index].profile));
     let links = links.collect();
-    let shipments = (0..=last).map(|boundary| shipments(boundary, last, edge, shapes, &decode));
+    let shipments = (0..=last).map(|boundary| shipments(boundary, last, edge, shapes, &decode, front));
     let shipments = shipments.collect();
     let result = raw(last, edge, shapes).unwrap_or_default();
     Ok(Problem { tiers, links, shipments, result_bytes: on_the_wire(result), exits: Vec::new() })
@@ -144,15 +173,15 @@ fn check(index: usize, way: &Way) -> Result<(), AssembleError> {
     Ok(())
 }
 
-fn tier(machine: &Machine<'_>, last: usize, first: Dist) -> Result<Tier, AssembleError> {
+fn tier(machine: &Machine<'_>, last: usize, first: Dist, queue: Dist) -> Result<Tier, AssembleError> {
     let profile = machine.profile;
     let device = || format!("{} ({})", profile.device.host, profile.engine.name);
     if profile.last() != last {
         let (found, expected) = (profile.boundaries.len(), last + 1);
         return Err(AssembleError::Boundaries { device: device(), found, expected });
     }
-    let times =
-        Predictor::fit(profile, 1).map_err(|reason| AssembleError::Times { device: device(), reason })?;
+    let times = times(profile, machine.traffic)
+        .map_err(|reason| AssembleError::Times { device: device(), reason })?;
     let time = |from: usize, to: usize| {
         let estimate = times.time(from, to)?;
         let time = Dist { mean: estimate.p50, sd: estimate.sd };
@@ -167,8 +196,28 @@ fn tier(machine: &Machine<'_>, last: usize, first: Dist) -> Result<Tier, Assembl
         busy_watts: busy,
         wait_watts: 0.0,
         money_per_second: machine.money_per_second,
-        queue: Dist::default(),
+        queue,
     })
+}
+
+/// What ranges of the model take where requests come so.
+pub fn times(profile: &Profile, traffic: Traffic) -> Result<Predictor, FitError> {
+    let rested = match traffic {
+        Traffic::Sparse => Predictor::rested(profile)?,
+        Traffic::Dense => None,
+    };
+    rested.map_or_else(|| Predictor::fit(profile, 1), Ok)
+}
+
+/// What every request takes on the machine that it comes to, wherever it is computed.
+fn front(edge: &Profile, last: usize, shapes: &Shapes) -> Dist {
+    let encoded = measured(0, Codec::Encoded, edge);
+    let handovers = HANDOVERS + if encoded.is_some() { 1.0 } else { 0.0 };
+    let handover = edge.rest.map_or(HANDOVER, |rest| rest.handover);
+    let request = encoded.or_else(|| raw(0, edge, shapes)).unwrap_or_default();
+    let result = raw(last, edge, shapes).unwrap_or_default();
+    let bytes = Dist::exact(request.mean + result.mean);
+    bytes.scaled(HTTP_BYTE).plus(Dist::exact(HTTP + handovers * handover))
 }
 
 /// As measured, else the share of the whole model's that its work has.
@@ -201,26 +250,31 @@ fn shipments(
     edge: &Profile,
     shapes: &Shapes,
     decode: &[Dist],
+    front: Dist,
 ) -> Vec<Shipment> {
     let mut all = Vec::new();
     if boundary == last {
         return all;
     }
     let zero = vec![Dist::default(); decode.len()];
+    let mut first = zero.clone();
+    if boundary == 0 {
+        first[0] = front;
+    }
     if let Some(encoded) = measured(boundary, Codec::Encoded, edge) {
         all.push(Shipment {
             codec: "encoded".into(),
             bytes: on_the_wire(encoded),
-            encode: zero.clone(),
+            encode: first.clone(),
             decode: decode.to_vec(),
             agreement_loss: 0.0,
         });
     }
     if let Some(raw) = raw(boundary, edge, shapes) {
-        let mut encode = zero.clone();
+        let mut encode = first;
         if boundary == 0 {
             // The pixels of an encoded picture are there once it is decoded.
-            encode[0] = decode[0];
+            encode[0] = encode[0].plus(decode[0]);
         }
         all.push(Shipment {
             codec: "raw".into(),
@@ -256,120 +310,4 @@ fn on_the_wire(payload: Dist) -> Dist {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::tiers::{Constraints, Objective, PartKind, plan};
-    use kerf_profile::{BoundarySize, Device, EngineUsed, FORMAT, Place, RangeTime, Sizes};
-
-    /// Three boundaries; one second for each of the two halves on a device of speed 1.
-    fn profile(host: &str, speed: f64) -> Profile {
-        let range = |(from, to): (usize, usize)| RangeTime {
-            from,
-            to,
-            batch: 1,
-            runs: 9,
-            rounds: 2,
-            p50: (to - from) as f64 / speed,
-            p90: (to - from) as f64 / speed,
-            p99: (to - from) as f64 / speed,
-            mean: (to - from) as f64 / speed,
-            sd: 0.0,
-            compile: 0.1,
-            resident_bytes: 1000,
-            peak_bytes: None,
-            joules: None,
-        };
-        let place = |macs_before| Place { after: None, macs_before };
-        Profile {
-            format: FORMAT,
-            model: "m".into(),
-            digest: "0".repeat(64),
-            boundaries: [0, 50, 100].map(place).to_vec(),
-            device: Device {
-                host: host.into(),
-                cpu: "c".into(),
-                cores: 1,
-                arch: "x86_64".into(),
-                os: "linux".into(),
-            },
-            engine: EngineUsed { name: "tract".into(), version: "tract 0".into(), threads: 1 },
-            taken: "2026-01-01T00:00:00Z".into(),
-            complete: true,
-            reference: None,
-            peak_rss_bytes: None,
-            ranges: [(0, 1), (1, 2), (0, 2)].map(range).to_vec(),
-            failed: Vec::new(),
-            layers: None,
-            sizes: None,
-            power: None,
-        }
-    }
-
-    fn machine(profile: &Profile) -> Machine<'_> {
-        Machine { profile, memory: None, money_per_second: 0.0 }
-    }
-
-    const WAY: Way = Way { up: 1e6, down: 1e6, rtt: 0.1, money_per_byte: 0.0 };
-
-    fn shapes() -> Shapes {
-        Shapes { raw: vec![Some(2e6), Some(1e5), Some(4.0)] }
-    }
-
-    #[test]
-    fn parts_are_arithmetic() {
-        let (edge, cloud) = (profile("edge", 1.0), profile("cloud", 100.0));
-        let problem = assemble(&[machine(&edge), machine(&cloud)], &[WAY], &shapes()).unwrap();
-        let best = plan(&problem, &Objective::Latency, &Constraints::default()).unwrap().best;
-        let seconds = |wanted: fn(&PartKind) -> bool| {
-            best.parts.iter().filter(|part| wanted(&part.kind)).map(|part| part.time.mean).sum::<f64>()
-        };
-        assert_eq!(best.stages[0].to, 1, "{:?}", best.stages);
-        assert!((seconds(|kind| matches!(kind, PartKind::Compute { tier: 0, .. })) - 1.0).abs() < 1e-9);
-        let up = (0.1 + HANDLING) / 2.0 + (1e5 + MESSAGE) * PACKETS / 1e6;
-        assert!((seconds(|kind| matches!(kind, PartKind::Up { .. })) - up).abs() < 1e-9);
-        let back = (0.1 + HANDLING) / 2.0 + (4.0 + MESSAGE) * PACKETS / 1e6;
-        assert!((seconds(|kind| matches!(kind, PartKind::Back { .. })) - back).abs() < 1e-9);
-    }
-
-    #[test]
-    fn whoever_starts_decodes() {
-        let (mut edge, cloud) = (profile("edge", 1.0), profile("cloud", 100.0));
-        let row = |boundary, codec, bytes, decode_s| BoundarySize {
-            boundary,
-            codec,
-            bytes_mean: bytes,
-            bytes_p90: bytes,
-            encode_s: 0.0,
-            decode_s,
-        };
-        let boundaries = vec![row(0, Codec::Encoded, 1e4, 0.25), row(0, Codec::Raw, 2e6, 0.0)];
-        edge.sizes = Some(Sizes { samples: 1, inputs: "pictures".into(), boundaries });
-        let problem = assemble(&[machine(&edge), machine(&cloud)], &[WAY], &shapes()).unwrap();
-        assert_eq!(problem.tiers[0].times.at(0, 1).unwrap().mean, 1.25);
-        assert_eq!(problem.tiers[0].times.at(1, 2).unwrap().mean, 1.0);
-        assert_eq!(problem.tiers[1].times.at(0, 2).unwrap().mean, 0.02);
-        let codecs: Vec<&str> = problem.shipments[0].iter().map(|it| it.codec.as_str()).collect();
-        assert_eq!(codecs, ["encoded", "raw"]);
-        assert_eq!(problem.shipments[0][0].decode[1].mean, 0.25);
-        assert_eq!(problem.shipments[0][1].encode[0].mean, 0.25);
-    }
-
-    #[test]
-    fn what_does_not_fit_is_named() {
-        let edge = profile("gateway", 1.0);
-        let mut short = profile("short", 1.0);
-        short.boundaries.pop();
-        let none = profile("none", 1.0);
-        let none = Profile { ranges: Vec::new(), ..none };
-        for (machines, way, wanted) in [
-            ([&edge, &edge], Way { up: 0.0, ..WAY }, "way 0: bandwidth up is 0, it must be more than 0"),
-            ([&edge, &edge], Way { rtt: f64::NAN, ..WAY }, "way 0: round-trip time is NaN"),
-            ([&edge, &short], WAY, "short (tract) profiled 2 boundaries, the model has 3"),
-            ([&none, &edge], WAY, "the profile of none (tract)"),
-        ] {
-            let error = assemble(&machines.map(machine), &[way], &shapes()).unwrap_err().to_string();
-            assert!(error.starts_with(wanted), "{error}");
-        }
-        assert!(assemble(&[machine(&edge)], &[WAY], &shapes()).is_err());
-    }
-}
+mod tests;

@@ -18,5 +18,8 @@ mod flow;
 pub mod online;
 pub mod tiers;
 
-pub use assemble::{AssembleError, HANDLING, MESSAGE, Machine, PACKETS, Shapes, Way, assemble};
+pub use assemble::{
+    AssembleError, HANDLING, HTTP, HTTP_BYTE, MESSAGE, Machine, PACKETS, Shapes, Traffic, Way, assemble,
+    times,
+};
 pub use fixedbitset::FixedBitSet;

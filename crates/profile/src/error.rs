@@ -1,4 +1,4 @@
-use crate::FORMAT;
+use crate::{FORMAT, OLDEST_FORMAT};
 
 /// Why a file is no profile.
 #[derive(Debug, thiserror::Error)]
@@ -15,7 +15,7 @@ pub enum ProfileError {
     #[error("not a profile: {0}")]
     Syntax(#[from] serde_json::Error),
     /// Written by another release.
-    #[error("format {0}: this release reads format {FORMAT}; profile the device again")]
+    #[error("format {0}: this release reads formats {OLDEST_FORMAT} to {FORMAT}; profile the device again")]
     Format(u64),
     /// A value that cannot be.
     #[error("{place}: {key}: {reason}")]

@@ -2,8 +2,11 @@
 
 use serde::{Deserialize, Serialize, Serializer};
 
-/// The version of the file that this release reads and writes.
-pub const FORMAT: u32 = 1;
+/// The version of the file that this release writes.
+pub const FORMAT: u32 = 2;
+
+/// The oldest version that it reads; those before 2 know no [`Rest`].
+pub const OLDEST_FORMAT: u32 = 1;
 
 /// Bytes of the largest file that is read; one with every range of 32 boundaries, ten batch sizes
 /// and ten thousand layers is a tenth of it.
@@ -13,7 +16,7 @@ pub const MAX_BYTES: usize = 16 << 20;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Profile {
-    /// Always [`FORMAT`].
+    /// Always [`FORMAT`]; an older file is brought to it when it is read.
     pub format: u32,
     /// The model's name.
     pub model: String,
@@ -36,6 +39,9 @@ pub struct Profile {
     /// Largest resident memory of the measuring process, programs of many ranges included.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peak_rss_bytes: Option<u64>,
+    /// How ranges were timed that had rested, where some were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rest: Option<Rest>,
     /// Ranges that were timed.
     pub ranges: Vec<RangeTime>,
     /// Ranges that the engine did not compile or run.
@@ -131,6 +137,37 @@ pub struct RangeTime {
     /// Energy of a run, where a sensor was read.
     #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "short_option")]
     pub joules: Option<f64>,
+    /// Its time after a pause, where that was measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rested: Option<Rested>,
+}
+
+/// A range's time when the machine has had nothing to do for [`Rest::pause`]: caches are cold by then,
+/// and processors asleep. Corrected for drift as the times of runs back to back are.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rested {
+    /// Runs that count.
+    pub runs: usize,
+    /// Median time of a run.
+    #[serde(serialize_with = "short")]
+    pub p50: f64,
+    /// Standard deviation of one run.
+    #[serde(serialize_with = "short")]
+    pub sd: f64,
+}
+
+/// What runs that were apart have in common.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rest {
+    /// Time without work before each.
+    #[serde(serialize_with = "short")]
+    pub pause: f64,
+    /// Median time to hand work to a thread that sleeps and to be told that it is done, the work
+    /// itself not counted.
+    #[serde(serialize_with = "short")]
+    pub handover: f64,
 }
 
 /// A range without times.

@@ -17,7 +17,7 @@ mod predict;
 
 pub use error::{Misfit, ProfileError};
 pub use file::{
-    BoundarySize, Codec, Device, EngineUsed, FORMAT, Failure, LayerTime, Layers, MAX_BYTES, Place, Power,
-    PowerSource, Profile, RangeTime, Reference, Sizes,
+    BoundarySize, Codec, Device, EngineUsed, FORMAT, Failure, LayerTime, Layers, MAX_BYTES, OLDEST_FORMAT,
+    Place, Power, PowerSource, Profile, RangeTime, Reference, Rest, Rested, Sizes,
 };
 pub use predict::{Estimate, FitError, LeaveOut, Predictor, order};

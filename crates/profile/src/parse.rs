@@ -1,7 +1,8 @@
 //! Bytes from anywhere to a profile whose every number makes sense, and back.
 
 use crate::{
-    BoundarySize, Codec, FORMAT, Failure, MAX_BYTES, Misfit, PowerSource, Profile, ProfileError, RangeTime,
+    BoundarySize, Codec, FORMAT, Failure, MAX_BYTES, Misfit, OLDEST_FORMAT, PowerSource, Profile,
+    ProfileError, RangeTime,
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -29,10 +30,11 @@ impl Profile {
             return Err(ProfileError::TooLarge { bytes: json.len(), limit: MAX_BYTES });
         }
         let Versioned { format } = serde_json::from_slice(json)?;
-        if format != u64::from(FORMAT) {
+        if !(u64::from(OLDEST_FORMAT)..=u64::from(FORMAT)).contains(&format) {
             return Err(ProfileError::Format(format));
         }
-        let profile: Self = serde_json::from_slice(json)?;
+        // Later formats only add to earlier ones.
+        let profile = Self { format: FORMAT, ..serde_json::from_slice(json)? };
         profile.check()?;
         Ok(profile)
     }
@@ -118,6 +120,11 @@ impl Profile {
             place.positive("fast", reference.fast)?;
             place.positive("slow", reference.slow)?;
         }
+        if let Some(rest) = &self.rest {
+            let place = At("rest".into());
+            place.time("pause", rest.pause)?;
+            place.time("handover", rest.handover)?;
+        }
         if let Some(layers) = &self.layers {
             At("layers".into()).time("unattributed", layers.unattributed)?;
             layers
@@ -169,6 +176,14 @@ impl RangeTime {
             if less > more {
                 return Err(place.wrong(key, format!("{more} is less than the percentile below it, {less}")));
             }
+        }
+        if let Some(rested) = &self.rested {
+            if rested.runs == 0 {
+                return Err(place.wrong("rested", "no run".into()));
+            }
+            place.time("rested", rested.p50)?;
+            place.positive("rested", rested.p50)?;
+            place.time("rested", rested.sd)?;
         }
         self.joules.map_or(Ok(()), |joules| place.amount("joules", joules))
     }

@@ -13,9 +13,11 @@
 
 mod field;
 mod matrix;
+mod pause;
 
-use crate::{Profile, RangeTime};
+use crate::{Profile, RangeTime, Rested};
 use field::{Field, Posterior, Shape};
+use pause::Pause;
 
 /// Ranges below this, in seconds, do not count in [`LeaveOut`]: nobody plans around them, and a
 /// clock's and a scheduler's noise is a large part of them.
@@ -82,31 +84,34 @@ impl Predictor {
     /// Learns from the ranges that `profile` timed at `batch`. Batches other than 1 start from what is
     /// known of 1: often only the tails are timed at those.
     pub fn fit(profile: &Profile, batch: usize) -> Result<Self, FitError> {
-        let fitted = Fitted::new(profile, batch)?;
-        let last = profile.last();
-        let mut cells = vec![None; (last + 1) * (last + 1)];
-        let (mean_of_median, spread) =
-            (fitted.typical(|range| range.mean / range.p50), fitted.typical(|range| range.sd / range.mean));
-        for from in 0..=last {
-            cells[from * (last + 1) + from] = Some(Estimate { mean: 0.0, p50: 0.0, sd: 0.0, timed: true });
-            for to in from + 1..=last {
-                let measured = fitted.timed.iter().find(|range| (range.from, range.to) == (from, to));
-                let failed = profile.failed.iter().any(|f| (f.from, f.to, f.batch) == (from, to, batch));
-                cells[from * (last + 1) + to] = match measured {
-                    Some(range) => {
-                        Some(Estimate { mean: range.mean, p50: range.p50, sd: range.sd, timed: true })
-                    }
-                    None if failed => None,
-                    None => {
-                        let (p50, unsure) = fitted.predict(from, to);
-                        let mean = p50 * mean_of_median;
-                        let sd = (mean * spread).hypot(unsure);
-                        Some(Estimate { mean, p50, sd, timed: false })
-                    }
-                };
-            }
+        Ok(Fitted::new(profile, batch)?.predictor(profile, batch))
+    }
+
+    /// Times after a pause: of the ranges that `profile` timed so, and of the others by what a pause added
+    /// to those. `None` where it timed none so. [`error`](Self::error) is that of runs back to back.
+    pub fn rested(profile: &Profile) -> Result<Option<Self>, FitError> {
+        let timed: Vec<(&RangeTime, Rested)> = profile
+            .ranges
+            .iter()
+            .filter(|range| range.batch == 1)
+            .filter_map(|range| Some((range, range.rested?)))
+            .collect();
+        if timed.is_empty() {
+            return Ok(None);
         }
-        Ok(Self { last, cells, error: fitted.leave_out() })
+        let mut all = Self::fit(profile, 1)?;
+        let pause = Pause::fit(&timed);
+        for (from, to) in pairs(all.last) {
+            let cell = &mut all.cells[from * (all.last + 1) + to];
+            let measured = timed.iter().find(|(range, _)| (range.from, range.to) == (from, to));
+            *cell = match measured {
+                Some((_, Rested { p50, sd, .. })) => {
+                    Some(Estimate { mean: *p50, p50: *p50, sd: *sd, timed: true })
+                }
+                None => cell.map(|busy| pause.after(busy)),
+            };
+        }
+        Ok(Some(all))
     }
 
     /// The time of `from..to`; zero where they are equal. `None` where the engine failed on it, or
@@ -123,7 +128,6 @@ impl Predictor {
         self.error
     }
 }
-
 /// The ranges without times, in the order in which timing them would help most: each next one takes
 /// the most relative uncertainty from all that remain. Empty where nothing was timed.
 pub fn order(profile: &Profile, batch: usize) -> Vec<(usize, usize)> {
@@ -164,6 +168,34 @@ impl<'a> Fitted<'a> {
         };
         let posterior = settle(steps, &timed).ok_or(FitError::Numbers)?;
         Ok(Self { timed, posterior })
+    }
+
+    /// All ranges of `profile`, measured or predicted.
+    fn predictor(&self, profile: &Profile, batch: usize) -> Predictor {
+        let last = profile.last();
+        let mut cells = vec![None; (last + 1) * (last + 1)];
+        let (mean_of_median, spread) =
+            (self.typical(|range| range.mean / range.p50), self.typical(|range| range.sd / range.mean));
+        for from in 0..=last {
+            cells[from * (last + 1) + from] = Some(Estimate { mean: 0.0, p50: 0.0, sd: 0.0, timed: true });
+            for to in from + 1..=last {
+                let measured = self.timed.iter().find(|range| (range.from, range.to) == (from, to));
+                let failed = profile.failed.iter().any(|f| (f.from, f.to, f.batch) == (from, to, batch));
+                cells[from * (last + 1) + to] = match measured {
+                    Some(range) => {
+                        Some(Estimate { mean: range.mean, p50: range.p50, sd: range.sd, timed: true })
+                    }
+                    None if failed => None,
+                    None => {
+                        let (p50, unsure) = self.predict(from, to);
+                        let mean = p50 * mean_of_median;
+                        let sd = (mean * spread).hypot(unsure);
+                        Some(Estimate { mean, p50, sd, timed: false })
+                    }
+                };
+            }
+        }
+        Predictor { last, cells, error: self.leave_out() }
     }
 
     /// Median and the standard deviation of its prediction.

@@ -8,10 +8,15 @@
 //! every time is brought to the machine's median speed; time for which other programs held the
 //! processor is not counted at all.
 //!
+//! Requests that come apart find a machine that went to sleep and caches that others used: they take
+//! a tenth longer, small models half as long again. So the whole, heads and tails are also timed after
+//! pauses, in the way that a node runs them: by a thread that is woken for it.
+//!
 //! [`profile`] measures and hands out the unfinished profile after each range; an interrupted or
 //! too short measurement is [continued](can_continue) from its file.
 #![allow(clippy::disallowed_methods, reason = "times are this crate's results")]
 
+mod apart;
 mod device;
 mod layers;
 mod resident;
@@ -21,10 +26,12 @@ mod session;
 mod sizes;
 mod waits;
 
+pub use apart::Apart;
 pub use device::device;
 pub use layers::layers;
 pub use schedule::{Range, Schedule, Visit, Visited, enough};
 pub use sizes::{Request, sizes};
+pub use waits::{timed, waited};
 
 use kerf_engine::Engine;
 use kerf_graph::CutModel;
@@ -59,15 +66,20 @@ pub struct Options {
     pub budget: Duration,
     /// Batches to time the tails `a..n` at, beside 1.
     pub batches: Vec<usize>,
+    /// Time without work before each run of those that are apart; zero for none of them.
+    pub pause: Duration,
     /// Bytes of compiled programs to keep for the next round; those beyond are compiled again.
     pub memory: u64,
 }
+
+/// A pause after which a longer one changes nothing more: times rise up to a tenth of a second of it.
+pub const PAUSE: Duration = Duration::from_millis(100);
 
 impl Default for Options {
     fn default() -> Self {
         // A gateway has other things to hold.
         let memory = device::available().map_or(512 << 20, |bytes| (bytes / 4).min(1 << 30));
-        Self { budget: Duration::from_secs(120), batches: Vec::new(), memory }
+        Self { budget: Duration::from_secs(120), batches: Vec::new(), pause: PAUSE, memory }
     }
 }
 
@@ -88,7 +100,7 @@ impl<F: FnMut() -> Option<f64>> Meter for F {
 pub struct Progress {
     /// The range that was just visited.
     pub range: Range,
-    /// Ranges that were timed or failed.
+    /// Ranges that were timed or failed; those that are timed apart as well count twice.
     pub done: usize,
     /// All that there are.
     pub of: usize,
@@ -146,8 +158,8 @@ pub enum ContinueError {
 
 /// Measures within the budget, starting from `earlier` where that is given.
 ///
-/// What is returned is `complete` if every range was timed in two rounds or failed; an `earlier` that
-/// is complete comes back as it is.
+/// What is returned is `complete` if every range was timed in two rounds or failed, and those that are
+/// timed apart were so; an `earlier` that is complete comes back as it is.
 pub fn profile(
     subject: &Subject<'_>,
     options: &Options,
@@ -156,13 +168,20 @@ pub fn profile(
     report: &mut Report<'_>,
 ) -> Result<Profile, MeasureError> {
     let mut session = Session::new(subject, options, earlier, meter)?;
-    let mut schedule = Schedule::new(subject.model.last(), &options.batches, options.budget.as_secs_f64());
-    session.known(&mut schedule);
+    let last = subject.model.last();
+    let budget = options.budget.as_secs_f64();
+    let mut apart = if options.pause.is_zero() { Apart::none() } else { Apart::new(last, budget) };
+    let mut schedule = Schedule::new(last, &options.batches, apart.leaves(budget));
+    session.known(&mut schedule, &mut apart);
+    let mut flow = ControlFlow::Continue(());
     if !schedule.is_complete() {
-        session.run(&mut schedule, report)?;
+        flow = session.run(&mut schedule, &apart, report)?;
+    }
+    if flow.is_continue() && !apart.is_complete() {
+        session.run_apart(&mut apart, &schedule, report)?;
     }
     let mut profile = session.profile();
-    profile.complete = schedule.is_complete();
+    profile.complete = schedule.is_complete() && apart.is_complete();
     Ok(profile)
 }
 
@@ -178,7 +197,7 @@ pub fn check(
     let blank = Profile { ranges: Vec::new(), failed: Vec::new(), ..profile.clone() };
     let mut session = Session::new(subject, options, Some(blank), None)?;
     let mut schedule = Schedule::of(subject.model.last(), ranges, options.budget.as_secs_f64());
-    session.run(&mut schedule, report)?;
+    let _ = session.run(&mut schedule, &Apart::none(), report)?;
     let measured = session.profile().ranges;
     Ok(measured.into_iter().filter(|range| ranges.contains(&(range.from, range.to))).collect())
 }

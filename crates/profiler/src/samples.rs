@@ -1,7 +1,7 @@
 //! Runs to figures, on a machine whose speed changes while it measures.
 
 use crate::schedule::Range;
-use kerf_profile::{RangeTime, Reference};
+use kerf_profile::{RangeTime, Reference, Rested};
 
 /// Reference runs whose median is the machine's speed at a time.
 const NEAREST: usize = 5;
@@ -76,6 +76,8 @@ impl Drift {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Record {
     pub(crate) runs: Vec<Sample>,
+    /// Those after a pause.
+    pub(crate) apart: Vec<Sample>,
     pub(crate) rounds: usize,
     pub(crate) compile: f64,
     pub(crate) resident_bytes: u64,
@@ -100,13 +102,12 @@ impl Record {
 
     /// The figures, brought to the machine's median speed; `None` before the first run.
     pub(crate) fn figures(&self, range: Range, drift: &Drift) -> Option<RangeTime> {
+        let rested = self.rested(drift);
         let times = sorted(self.counted().map(|run| run.seconds / drift.factor(run.at)));
         if times.is_empty() {
-            return self.earlier.clone();
+            return self.earlier.clone().map(|earlier| RangeTime { rested, ..earlier });
         }
-        let mean = times.iter().sum::<f64>() / times.len() as f64;
-        let variance =
-            times.iter().map(|time| (time - mean).powi(2)).sum::<f64>() / (times.len().max(2) - 1) as f64;
+        let (mean, sd) = moments(&times);
         let (joules, metered) = self.energy;
         let now = RangeTime {
             from: range.from,
@@ -118,23 +119,51 @@ impl Record {
             p90: quantile(&times, 0.9),
             p99: quantile(&times, 0.99),
             mean,
-            sd: variance.sqrt(),
+            sd,
             compile: self.compile,
             resident_bytes: self.resident_bytes,
             peak_bytes: self.peak_bytes,
             joules: (metered > 0).then(|| (joules / metered as f64).max(0.0)),
+            rested,
         };
         Some(match &self.earlier {
             Some(earlier) => joined(earlier, now),
             None => now,
         })
     }
+
+    /// What the runs after a pause say, with those of an earlier measurement.
+    fn rested(&self, drift: &Drift) -> Option<Rested> {
+        let earlier = self.earlier.as_ref().and_then(|earlier| earlier.rested);
+        let times = sorted(self.apart.iter().map(|run| run.seconds / drift.factor(run.at)));
+        if times.is_empty() {
+            return earlier;
+        }
+        let now = Rested { runs: times.len(), p50: quantile(&times, 0.5), sd: moments(&times).1 };
+        Some(earlier.map_or(now, |earlier| {
+            let mix = mixing(earlier.runs, now.runs);
+            let sd = mix(earlier.sd.powi(2), now.sd.powi(2)).sqrt();
+            Rested { runs: earlier.runs + now.runs, p50: mix(earlier.p50, now.p50), sd }
+        }))
+    }
+}
+
+/// Mean and standard deviation.
+fn moments(times: &[f64]) -> (f64, f64) {
+    let mean = times.iter().sum::<f64>() / times.len().max(1) as f64;
+    let squares = times.iter().map(|time| (time - mean).powi(2)).sum::<f64>();
+    (mean, (squares / (times.len().max(2) - 1) as f64).sqrt())
+}
+
+/// Means weighted by runs.
+fn mixing(then: usize, now: usize) -> impl Fn(f64, f64) -> f64 {
+    let (a, b) = (then as f64, now as f64);
+    move |then, now| (a * then + b * now) / (a + b)
 }
 
 /// Two measurements of one range as one: figures weighted by their runs.
 fn joined(earlier: &RangeTime, now: RangeTime) -> RangeTime {
-    let (a, b) = (earlier.runs as f64, now.runs as f64);
-    let mix = |then: f64, now: f64| (a * then + b * now) / (a + b);
+    let mix = mixing(earlier.runs, now.runs);
     RangeTime {
         runs: earlier.runs + now.runs,
         rounds: earlier.rounds + now.rounds,

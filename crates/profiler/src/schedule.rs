@@ -305,7 +305,7 @@ fn core(last: usize) -> Vec<(usize, usize)> {
 }
 
 /// The numbers between 0 and `last`: the middle, then the middles of both halves, and so on.
-fn bisected(last: usize) -> impl Iterator<Item = usize> {
+pub(crate) fn bisected(last: usize) -> impl Iterator<Item = usize> {
     let mut halves = std::collections::VecDeque::from([(0, last)]);
     std::iter::from_fn(move || {
         while let Some((low, high)) = halves.pop_front() {

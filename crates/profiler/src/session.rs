@@ -1,14 +1,18 @@
 //! The measuring itself.
 
+mod rested;
+
+use crate::apart::Apart;
 use crate::resident::{Ready, Resident};
 use crate::samples::{Drift, Record, Sample, error_of_median, quantile, sorted};
 use crate::schedule::{Range, Schedule, Visit, Visited, WARM_UP, enough};
-use crate::waits::Waits;
+use crate::waits::{Waits, without};
 use crate::{MeasureError, Meter, Options, Progress, Report, Subject, can_continue, device};
 use kerf_engine::{RunError, SegmentId, Values};
 use kerf_profile::{EngineUsed, FORMAT, Failure, Place, Profile};
 use kerf_tensor::{NamedTensor, Tensor};
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -21,8 +25,6 @@ const REFERENCE_EVERY: f64 = 0.15;
 const FIRST_WARM_UP: f64 = 0.3;
 /// Share of a run for which others of this process's threads may wait for a processor.
 const DISTURBED: f64 = 0.02;
-/// A run takes at least this share of its elapsed time, whatever the system says of waiting.
-const LEAST_SHARE: f64 = 0.02;
 
 pub(crate) struct Session<'a, 'm> {
     subject: &'a Subject<'a>,
@@ -32,6 +34,9 @@ pub(crate) struct Session<'a, 'm> {
     others: Vec<Resident<'a>>,
     meter: Option<&'m mut dyn Meter>,
     waits: Waits,
+    pause: Duration,
+    /// Seconds that it took to wake a thread, each time.
+    handovers: Vec<f64>,
     drift: Drift,
     /// When the whole model ran last, and how long it takes.
     reference: Option<(f64, f64)>,
@@ -57,6 +62,10 @@ impl<'a, 'm> Session<'a, 'm> {
             can_continue(earlier, subject)?;
         }
         let mut template = earlier.unwrap_or_else(|| blank(subject));
+        if template.rest.is_some_and(|rest| rest.pause != options.pause.as_secs_f64()) {
+            template.rest = None;
+            template.ranges.iter_mut().for_each(|range| range.rested = None);
+        }
         let records = std::mem::take(&mut template.ranges).into_iter().map(|range| {
             let key = Range { from: range.from, to: range.to, batch: range.batch };
             (key, Record::of(range))
@@ -70,6 +79,8 @@ impl<'a, 'm> Session<'a, 'm> {
             others,
             meter,
             waits: Waits::new(),
+            pause: options.pause,
+            handovers: Vec::new(),
             drift: Drift::continuing(template.reference.take()),
             reference: None,
             records: records.collect(),
@@ -79,23 +90,30 @@ impl<'a, 'm> Session<'a, 'm> {
         })
     }
 
-    /// Tells the schedule what an earlier measurement found.
-    pub(crate) fn known(&self, schedule: &mut Schedule) {
+    /// Tells the schedules what an earlier measurement found.
+    pub(crate) fn known(&self, schedule: &mut Schedule, apart: &mut Apart) {
         for (range, record) in &self.records {
             let Some(figures) = record.figures(*range, &self.drift) else { continue };
             let error = 1.253 * figures.sd / figures.mean / (figures.runs as f64).sqrt();
             let found = Visited { compile: figures.compile, run: figures.p50, error };
             schedule.known(*range, figures.rounds as u32, found);
+            apart.known(*range, figures.rested.map_or(0, |rested| rested.runs));
         }
-        self.failed.keys().for_each(|range| schedule.failed(*range));
+        for range in self.failed.keys() {
+            schedule.failed(*range);
+            apart.failed(*range);
+        }
     }
 
-    /// Visits what the schedule says until that ends or `report` stops it.
+    /// Visits what the schedule says until that ends or `report` stops it; what is timed `apart` comes
+    /// after it.
     pub(crate) fn run(
         &mut self,
         schedule: &mut Schedule,
+        apart: &Apart,
         report: &mut Report<'_>,
-    ) -> Result<(), MeasureError> {
+    ) -> Result<ControlFlow<()>, MeasureError> {
+        let mut flow = ControlFlow::Continue(());
         while let Some(visit) = schedule.next(self.now()) {
             if schedule.asks_for_order() {
                 schedule.set_order(&kerf_profile::order(&self.profile(), 1));
@@ -113,9 +131,8 @@ impl<'a, 'm> Session<'a, 'm> {
                     self.failed.insert(visit.range, error.to_string());
                 }
             }
-            let (done, of) = schedule.coverage();
-            let left = Duration::from_secs_f64(schedule.left(self.now()));
-            if report(&Progress { range: visit.range, done, of, left }, &|| self.profile()).is_break() {
+            flow = report(&self.progress(visit.range, schedule, apart), &|| self.profile());
+            if flow.is_break() {
                 break;
             }
         }
@@ -124,8 +141,16 @@ impl<'a, 'm> Session<'a, 'm> {
                 let engine = self.subject.engines.first().map_or("", |engine| engine.name());
                 Err(MeasureError::NothingRuns { engine, reason: reason.clone() })
             }
-            None => Ok(()),
+            None => Ok(flow),
         }
+    }
+
+    fn progress(&self, range: Range, schedule: &Schedule, apart: &Apart) -> Progress {
+        let now = self.now();
+        let ((done, of), (rested, to_rest)) = (schedule.coverage(), apart.coverage());
+        let left = schedule.left(now) + apart.left(now, |range| self.cost_apart(range));
+        let left = Duration::try_from_secs_f64(left).unwrap_or_default();
+        Progress { range, done: done + rested, of: of + to_rest, left }
     }
 
     /// The profile so far.
@@ -217,11 +242,11 @@ impl<'a, 'm> Session<'a, 'm> {
 
     /// Runs once; what the measuring thread waited for a processor does not count.
     fn time(&self, ready: &Ready, inputs: &[Tensor]) -> Result<Sample, RunError> {
-        let (before, at) = (self.waits.read(), self.now());
+        let (before, at, start) = (self.waits.read(), self.now(), Instant::now());
         ready.program.run(inputs)?;
-        let (took, after) = (self.now() - at, self.waits.read());
-        let seconds = (took - (after.own - before.own)).max(took * LEAST_SHARE).max(1e-9);
-        Ok(Sample { at, seconds, disturbed: after.others - before.others > DISTURBED * took })
+        let (took, after) = (start.elapsed(), self.waits.read());
+        let disturbed = after.others - before.others > DISTURBED * took.as_secs_f64();
+        Ok(Sample { at, seconds: without(took, after.own - before.own), disturbed })
     }
 
     /// What a range takes, made by running the head before it.
@@ -325,6 +350,7 @@ fn blank(subject: &Subject<'_>) -> Profile {
             .unwrap_or_default(),
         complete: false,
         reference: None,
+        rest: None,
         peak_rss_bytes: None,
         ranges: Vec::new(),
         failed: Vec::new(),

@@ -35,7 +35,8 @@ fn with_subject<T>(threads: usize, run: impl FnOnce(&Subject<'_>) -> T) -> T {
 }
 
 fn options(seconds: f64) -> Options {
-    Options { budget: Duration::from_secs_f64(seconds), batches: vec![2], ..Options::default() }
+    let pause = Duration::from_millis(2);
+    Options { budget: Duration::from_secs_f64(seconds), batches: vec![2], pause, ..Options::default() }
 }
 
 fn quiet(_: &kerf_profiler::Progress, _: &dyn Fn() -> Profile) -> ControlFlow<()> {
@@ -66,6 +67,16 @@ fn every_range_is_timed_and_the_file_is_valid() {
         let read = Profile::parse(measured.to_json().as_bytes()).unwrap();
         assert!(read.range(0, last, 2).is_some());
         assert!(Predictor::fit(&read, 2).unwrap().time(1, last).unwrap().timed);
+        let rest = read.rest.unwrap();
+        assert!(rest.pause == 0.002 && rest.handover > 0.0 && rest.handover < 1.0, "{rest:?}");
+        for range in read.ranges.iter().filter(|range| range.batch == 1) {
+            let is_apart = range.from == 0 || range.to == last;
+            assert_eq!(range.rested.is_some(), is_apart, "{}..{}", range.from, range.to);
+        }
+        assert!(Predictor::rested(&read).unwrap().is_some());
+        let none = Options { pause: Duration::ZERO, ..options(60.0) };
+        let without = profile(subject, &none, None, None, &mut quiet).unwrap();
+        assert!(without.complete && without.rest.is_none());
     });
 }
 
@@ -84,6 +95,14 @@ fn a_stopped_measurement_goes_on_where_it_was() {
         let first = begun.range(0, subject.model.last(), 1).unwrap().runs;
         let ended = profile(subject, &options(60.0), Some(begun), None, &mut quiet).unwrap();
         assert!(ended.complete);
+        // A profile of before there were runs after a pause lacks only those.
+        let mut old = Profile { rest: None, ..ended.clone() };
+        old.ranges.iter_mut().for_each(|range| range.rested = None);
+        let whole = old.range(0, subject.model.last(), 1).unwrap().clone();
+        let renewed = profile(subject, &options(60.0), Some(old), None, &mut quiet).unwrap();
+        let range = renewed.range(0, subject.model.last(), 1).unwrap();
+        assert!(renewed.complete && range.rested.is_some());
+        assert_eq!((range.p50, range.runs), (whole.p50, whole.runs));
         assert!(ended.range(0, subject.model.last(), 1).unwrap().runs > first);
 
         with_subject(2, |other| {

@@ -4,11 +4,11 @@ use kerf_preprocess::PreprocessError;
 use kerf_profiler::Request;
 use kerf_tensor::NamedTensor;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// A request that is timed comes so long after the one before it: caches hold other things by then,
 /// as they do where pictures come from a camera.
-const BETWEEN: Duration = Duration::from_millis(20);
+const BETWEEN: Duration = kerf_profiler::PAUSE;
 
 /// A request of one picture.
 #[derive(Clone, Debug)]
@@ -92,9 +92,7 @@ pub fn timed_requests(card: &Card, pictures: Vec<Picture>) -> Result<Vec<Request
     };
     let request = |Picture { path, inputs, file }| {
         std::thread::sleep(BETWEEN);
-        let start = Instant::now();
-        let decoded = encoded.steps.apply(&file);
-        let seconds = start.elapsed().as_secs_f64();
+        let (decoded, seconds) = kerf_profiler::timed(|| encoded.steps.apply(&file));
         match decoded {
             Ok(_) => Ok(Request { inputs, encoded: Some((file.len() as u64, seconds)) }),
             Err(source) => Err(PicturesError::Decode { path, source }),

@@ -3,6 +3,7 @@
 use super::ask;
 use super::measure::MeasureArgs;
 use clap::Args;
+use kerf_planner::Traffic;
 use kerf_planner::tiers::Deadline;
 use std::path::PathBuf;
 
@@ -20,6 +21,10 @@ pub(crate) struct PlanArgs {
     /// A tier between the two; several in the order in which they lie
     #[arg(long, value_name = "PROFILE")]
     pub(crate) tier: Vec<PathBuf>,
+    /// How requests come: sparse, a tenth of a second or more apart, so that devices rest in between, or
+    /// dense; one value, or one for each device from the edge onward
+    #[arg(long, default_value = "sparse", value_name = "HOW", value_delimiter = ',', value_parser = ask::traffic)]
+    pub(crate) traffic: Vec<Traffic>,
     #[command(flatten)]
     pub(crate) link: LinkArgs,
     #[command(flatten)]

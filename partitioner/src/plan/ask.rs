@@ -1,5 +1,6 @@
 //! What the user may ask for, as written on the command line.
 
+use kerf_planner::Traffic;
 use kerf_planner::tiers::{Deadline, Objective, Weights};
 use kerf_settings::units;
 
@@ -38,6 +39,15 @@ pub(crate) fn share(text: &str) -> Result<f64, String> {
     let (number, of) = text.strip_suffix('%').map_or((text, 1.0), |number| (number, 100.0));
     let value = number.trim().parse::<f64>().map_err(|_| wrong())? / of;
     if (0.0..=1.0).contains(&value) { Ok(value) } else { Err(wrong()) }
+}
+
+/// How requests come.
+pub(crate) fn traffic(text: &str) -> Result<Traffic, String> {
+    match text {
+        "sparse" => Ok(Traffic::Sparse),
+        "dense" => Ok(Traffic::Dense),
+        _ => Err(format!("{text:?} is no traffic: write sparse or dense")),
+    }
 }
 
 /// An amount of money: a number that is not negative.
@@ -142,6 +152,7 @@ mod tests {
             (deadline("100ms@p20").unwrap_err(), "p50"),
             (deadline("0ms").unwrap_err(), "within 0"),
             (boundary("conv1").unwrap_err(), "inspect"),
+            (traffic("much").unwrap_err(), "sparse or dense"),
             (objective("speed").unwrap_err(), "latency"),
             (objective("latency+-1*energy").unwrap_err(), "sum"),
             (objective("latency+inf*energy").unwrap_err(), "sum"),

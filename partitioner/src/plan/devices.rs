@@ -3,6 +3,7 @@
 use super::report::{Bar, Device, Layers, PredictionError};
 use crate::print;
 use kerf_graph::CutModel;
+use kerf_planner::Traffic;
 use kerf_profile::{EngineUsed, Power, PowerSource, Predictor, Profile};
 use std::collections::HashMap;
 
@@ -11,13 +12,15 @@ pub(super) struct Witness {
     /// `edge`, `gateway`, `cloud`.
     pub(super) role: String,
     pub(super) profile: Profile,
-    /// Of single requests.
+    /// How requests come to it.
+    pub(super) traffic: Traffic,
+    /// Of single requests that come so.
     pub(super) times: Predictor,
 }
 
 impl Witness {
     pub(super) fn device(&self) -> Device {
-        let Self { role, profile, times } = self;
+        let Self { role, profile, times, .. } = self;
         let ranges = profile.last() * (profile.last() + 1) / 2;
         let timed = profile.ranges.iter().filter(|range| range.batch == 1).count();
         let failed = profile.failed.iter().filter(|failure| failure.batch == 1).count();

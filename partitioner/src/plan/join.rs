@@ -20,6 +20,7 @@ pub(super) fn problem(
     for (index, device) in devices.iter().enumerate() {
         machines.push(Machine {
             profile: &device.profile,
+            traffic: device.traffic,
             memory: wish.memory.filter(|_| index == 0),
             money_per_second: if index == end { wish.price_per_hour / 3600.0 } else { 0.0 },
         });

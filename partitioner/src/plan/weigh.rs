@@ -218,6 +218,7 @@ fn parts(problem: &Problem, plan: &Plan) -> Vec<Part> {
             PartKind::Head { .. } => Stage::Edge,
             PartKind::Encode { tier } => of(*tier, Stage::Encode),
             PartKind::Up { .. } => Stage::Up,
+            PartKind::Queue { tier: 0 } => Stage::Edge,
             PartKind::Queue { .. } => Stage::Queue,
             PartKind::Decode { tier } => of(*tier, Stage::Decode),
             PartKind::Back { .. } => Stage::Down,

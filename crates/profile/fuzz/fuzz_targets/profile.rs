@@ -20,6 +20,13 @@ fuzz_target!(|input: &[u8]| {
     let Ok(again) = Profile::parse(written.as_bytes()) else { return };
     assert_eq!(again.to_json(), written);
     let Ok(predictor) = Predictor::fit(&profile, 1) else { return };
+    are_times(&profile, &predictor);
+    if let Ok(Some(rested)) = Predictor::rested(&profile) {
+        are_times(&profile, &rested);
+    }
+});
+
+fn are_times(profile: &Profile, predictor: &Predictor) {
     for from in 0..=profile.last() {
         for to in from..=profile.last() {
             if let Some(estimate) = predictor.time(from, to) {
@@ -28,7 +35,7 @@ fuzz_target!(|input: &[u8]| {
             }
         }
     }
-});
+}
 
 fn changed(changes: &[u8]) -> Vec<u8> {
     let mut file = GOOD.to_vec();

@@ -1,5 +1,5 @@
 use super::*;
-use crate::{Device, EngineUsed, LayerTime, Layers, Place, Power, Reference, Sizes};
+use crate::{Device, EngineUsed, LayerTime, Layers, Place, Power, Reference, Rest, Rested, Sizes};
 use proptest::prelude::*;
 
 fn range(from: usize, to: usize) -> RangeTime {
@@ -18,6 +18,7 @@ fn range(from: usize, to: usize) -> RangeTime {
         resident_bytes: 1 << 20,
         peak_bytes: Some(1 << 21),
         joules: Some(0.05),
+        rested: Some(Rested { runs: 6, p50: 0.0125, sd: 0.0003 }),
     }
 }
 
@@ -39,6 +40,7 @@ fn profile() -> Profile {
         taken: "2026-01-31T12:00:00Z".into(),
         complete: false,
         reference: Some(Reference { runs: 12, p50: 0.02, fast: 0.98, slow: 1.3 }),
+        rest: Some(Rest { pause: 0.1, handover: 0.000_05 }),
         peak_rss_bytes: Some(1 << 27),
         ranges: vec![range(0, 2), range(0, 1)],
         failed: vec![Failure { from: 1, to: 2, batch: 1, reason: "no such operator".into() }],
@@ -93,6 +95,17 @@ fn absent_parts_are_no_error() {
     assert_eq!(Profile::parse(bare.to_json().as_bytes()).unwrap().layers, None);
 }
 
+/// As releases before wrote it: without runs after a pause.
+#[test]
+fn the_first_format_is_read() {
+    let mut old = Profile { rest: None, ..profile() };
+    old.ranges.iter_mut().for_each(|range| range.rested = None);
+    let text = old.to_json().replacen("\"format\": 2", "\"format\": 1", 1);
+    assert!(text.contains("\"format\": 1") && !text.contains("rest"), "{text}");
+    let read = Profile::parse(text.as_bytes()).unwrap();
+    assert_eq!((read.format, read.rest, read.ranges[0].rested), (FORMAT, None, None));
+}
+
 #[test]
 fn what_cannot_be_is_refused_by_name() {
     type Change = fn(&mut Profile);
@@ -109,6 +122,9 @@ fn what_cannot_be_is_refused_by_name() {
         (|p| p.ranges[0].batch = 0, "batch: expected 1 to 65536"),
         (|p| p.ranges[0].runs = 0, "runs: 0 in 2 rounds"),
         (|p| p.ranges[0].joules = Some(-1.0), "joules: -1 is negative"),
+        (|p| p.ranges[0].rested.as_mut().unwrap().p50 = 0.0, "range 0..2, batch 1: rested: is zero"),
+        (|p| p.ranges[0].rested.as_mut().unwrap().runs = 0, "range 0..2, batch 1: rested: no run"),
+        (|p| p.rest.as_mut().unwrap().handover = f64::NAN, "rest: handover: NaN is no number"),
         (|p| p.ranges[0].to = 1, "range 0..1, batch 1 is there twice"),
         (|p| p.failed[0].from = 0, "range 0..2, batch 1 is there twice"),
         (|p| p.failed[0].to = 9, "failed range 1..9, batch 1: to: the last boundary is b2"),
@@ -135,7 +151,7 @@ fn other_files_are_refused() {
     for (text, reason) in [
         ("".to_owned(), "not a profile: EOF"),
         ("{}".to_owned(), "missing field `format`"),
-        (good.replacen("\"format\": 1", "\"format\": 2", 1), "format 2: this release reads format 1"),
+        (good.replacen("\"format\": 2", "\"format\": 3", 1), "format 3: this release reads formats 1 to 2"),
         (good.replacen("\"model\"", "\"modle\"", 1), "unknown field `modle`"),
         (good.replacen("0.011", "NaN", 1), "expected value at line"),
         (good.replacen("0.011", "1e999", 1), "number out of range"),

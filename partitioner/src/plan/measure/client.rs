@@ -76,7 +76,7 @@ impl Client {
             0.0 + keys.iter().filter_map(|key| said.get(*key)?.as_f64()).sum::<f64>() / 1e6
         };
         Ok(Seen {
-            edge: question.decode + seconds(&["queue_us", "preprocess_us", "head_us", "tail_us"]),
+            network: seconds(&["network_us"]),
             cloud: seconds(&["cloud_queue_us", "cloud_decode_us", "cloud_compute_us"]),
             total,
         })

@@ -15,8 +15,8 @@ const ACCURATE: (f64, f64) = (0.10, 0.20);
 /// What one request took, in seconds.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Seen {
-    /// The edge's computing.
-    pub(super) edge: f64,
+    /// From the edge's sending to the answer's being there, less what the cloud says that it took.
+    pub(super) network: f64,
     /// The cloud's computing.
     pub(super) cloud: f64,
     /// From the application's request to its answer.
@@ -31,6 +31,8 @@ pub(crate) struct Measured {
     pub(crate) choices: Vec<Compared>,
     /// Packets that the link's queue had no room for.
     pub(crate) lost: u64,
+    /// Requests that do not count, since other programs held the processors meanwhile.
+    pub(crate) disturbed: usize,
     pub(crate) notes: Vec<String>,
 }
 
@@ -41,9 +43,9 @@ pub(crate) struct Compared {
     choice: usize,
     name: String,
     requests: usize,
-    /// Computing there, preprocessing included.
+    /// Computing there, with preprocessing and what comes and goes over HTTP.
     edge: Pair,
-    /// All that neither node computed: the link, packets, the nodes' handling, HTTP.
+    /// The link, packets, and the nodes' handling of them.
     network: Pair,
     cloud: Pair,
     total: Pair,
@@ -78,8 +80,8 @@ impl Compared {
             choice: index,
             name: choice.name.clone(),
             requests: seen.len(),
-            edge: pair(&[Stage::Edge, Stage::Encode], &|seen| seen.edge),
-            network: pair(&[Stage::Up, Stage::Down], &|seen| seen.total - seen.edge - seen.cloud),
+            edge: pair(&[Stage::Edge, Stage::Encode], &|seen| seen.total - seen.network - seen.cloud),
+            network: pair(&[Stage::Up, Stage::Down], &|seen| seen.network),
             cloud: pair(&[Stage::Queue, Stage::Decode, Stage::Cloud], &|seen| seen.cloud),
             total: pair(&Stage::ALL, &|seen| seen.total),
         }
@@ -135,7 +137,7 @@ impl Measured {
         );
         let here = kerf_profiler::device();
         let mut notes = vec![format!(
-            "both nodes ran on this machine, {}, and so did the link and the application; one request at a time, 20 ms apart",
+            "both nodes ran on this machine, {}, and so did the link and the application; one request at a time, each after 100 ms without work",
             here.host
         )];
         for (role, profile) in ["edge", "cloud"].into_iter().zip(profiles) {
@@ -146,7 +148,7 @@ impl Measured {
                 ));
             }
         }
-        Self { link, choices: Vec::new(), lost: 0, notes }
+        Self { link, choices: Vec::new(), lost: 0, disturbed: 0, notes }
     }
 
     /// Of whole requests.
@@ -195,6 +197,13 @@ impl Measured {
             String::new()
         };
         let _ = writeln!(out, "  note      {}{lost}", self.link);
+        if self.disturbed > 0 {
+            let count = self.disturbed;
+            let _ = writeln!(
+                out,
+                "  note      {count} requests do not count: other programs held the processors meanwhile"
+            );
+        }
         for note in &self.notes {
             let _ = writeln!(out, "  note      {note}");
         }
@@ -246,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn what_neither_node_computed_is_the_network() {
+    fn what_is_neither_network_nor_cloud_is_the_edge() {
         let part = |stage, seconds| Part { stage, seconds };
         let choice = Choice {
             name: "b3".into(),
@@ -273,9 +282,9 @@ mod tests {
             is_baseline: false,
             breaks: Vec::new(),
         };
-        let seen = Seen { edge: 0.010, cloud: 0.002, total: 0.050 };
+        let seen = Seen { network: 0.038, cloud: 0.002, total: 0.050 };
         let compared = Compared::new(0, &choice, &[seen; 3]);
-        assert!((compared.network.measured_s - 0.038).abs() < 1e-12);
+        assert!((compared.edge.measured_s - 0.010).abs() < 1e-12);
         let parts: f64 = compared.parts().iter().map(|pair| pair.predicted_s).sum();
         assert!((parts - compared.total.predicted_s).abs() < 1e-12);
     }

@@ -8,7 +8,6 @@ use kerf_bundle::{Bundle, Encoded};
 use kerf_profile::{Codec, Profile};
 use kerf_serving::{Picture, pictures};
 use kerf_tensor::{NamedTensor, Tensor};
-use std::time::Instant;
 
 /// Different requests that take turns.
 const DIFFERENT: usize = 32;
@@ -71,9 +70,8 @@ impl<'a> Requests<'a> {
                 let image = inputs.iter_mut().find(|named| named.name == encoded.input);
                 let image = image.context("the model has no input for pictures")?;
                 if is_raw {
-                    let start = Instant::now();
-                    image.tensor = encoded.steps.apply(&picture.file)?;
-                    decode = start.elapsed().as_secs_f64();
+                    let (pixels, seconds) = kerf_profiler::timed(|| encoded.steps.apply(&picture.file));
+                    (image.tensor, decode) = (pixels?, seconds);
                 } else {
                     image.name.clone_from(&encoded.encoded_input);
                     image.tensor = Tensor::from_strings(&[1], &[&picture.file])?;
