@@ -1,62 +1,19 @@
 //! Encoding and decoding of activations, per byte of f32 input: `cargo bench -p kerf-codec`.
 //!
-//! The activations are drawn: per channel a scale (log-normal), around it Gaussian or Laplacian
-//! values that vary smoothly over the image, rectified or not. Beside the codecs: zstd level 1 and
+//! Beside the codecs: zstd level 1 and
 //! LZ4 over 8-bit codes, as one would use them without this crate.
 
 #![allow(clippy::unwrap_used, missing_docs, reason = "a benchmark's own steps")]
 
-use bytes::Bytes;
+mod activations;
+
+use activations::{SHAPES, activations, both_ways, coder, name};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use kerf_codec::{Bits, BuiltIn, Coder, Limits, Per, Spec};
-use kerf_tensor::{DType, Tensor};
-use std::hint::black_box;
-
-const SHAPES: [[usize; 4]; 3] = [[1, 160, 7, 7], [1, 64, 14, 14], [1, 32, 112, 112]];
-
-/// A deterministic source of numbers.
-struct Noise(u64);
-
-impl Noise {
-    /// In `0..1`
-    fn uniform(&mut self) -> f32 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((mixed ^ (mixed >> 31)) >> 40) as f32 / (1 << 24) as f32
-    }
-
-    fn gaussian(&mut self) -> f32 {
-        (0..12).map(|_| self.uniform()).sum::<f32>() - 6.0
-    }
-
-    fn laplacian(&mut self) -> f32 {
-        let uniform = self.uniform() - 0.5;
-        -uniform.signum() * (1.0 - 2.0 * uniform.abs()).max(1e-6).ln() * 0.7
-    }
-}
-
-fn activations(shape: [usize; 4], rectified: bool) -> Tensor {
-    let [_, channels, height, width] = shape;
-    let mut noise = Noise(5);
-    let mut values = Vec::with_capacity(channels * height * width);
-    for channel in 0..channels {
-        let scale = noise.gaussian().exp();
-        let offset = noise.gaussian() - 0.5;
-        let mut row = vec![0.0f32; width];
-        for _ in 0..height {
-            let mut left = 0.0;
-            for above in &mut row {
-                let fresh = if channel % 2 == 0 { noise.gaussian() } else { noise.laplacian() };
-                let value = 0.4 * left + 0.4 * *above + 0.6 * fresh;
-                (left, *above) = (value, value);
-                let value = (value + offset) * scale;
-                values.push(if rectified { value.max(0.0) } else { value });
-            }
-        }
-    }
-    Tensor::from_vec(&shape, values).unwrap()
-}
+use kerf_codec::{
+    Bits, BuiltIn, Contexts, Entropy, Fitted, Per, Quantiser, Spatial, Table, Tables, Transform,
+};
+use kerf_tensor::Tensor;
+use std::sync::Arc;
 
 fn built_in(criterion: &mut Criterion) {
     let int = |bits, per| BuiltIn::Int { bits, per };
@@ -100,37 +57,123 @@ fn beside(criterion: &mut Criterion, tensor: &Tensor) {
     });
 }
 
-fn both_ways(criterion: &mut Criterion, codec: &str, spec: &Spec, tensor: &Tensor) {
-    let coder = coder(spec, tensor);
+fn fitted(criterion: &mut Criterion) {
+    for shape in SHAPES {
+        for (what, rectified, transform, contexts) in [
+            ("relu, neighbours", true, false, Contexts::Neighbours),
+            ("relu, one context", true, false, Contexts::One),
+            ("transforms, one context", false, true, Contexts::One),
+        ] {
+            let tensor = activations(shape, rectified);
+            let fitted = fit(&tensor, transform, contexts);
+            report(&fitted, &tensor);
+            both_ways(criterion, what, &fitted.into(), &tensor);
+        }
+    }
+}
+
+/// How far the payload is from the entropy of its symbols.
+fn report(fitted: &Fitted, tensor: &Tensor) {
+    let coder = coder(&fitted.clone().into(), tensor);
     let mut payload = Vec::new();
     coder.encode(tensor, &mut payload).unwrap();
-    let bits = payload.len() as f64 * 8.0 / tensor.len() as f64;
-    println!(
-        "{} {codec}: {} of {} bytes, {bits:.3} bits/value",
-        name(tensor),
-        payload.len(),
-        tensor.data().len()
-    );
-    let mut group = criterion.benchmark_group(codec);
-    group.throughput(Throughput::Bytes(tensor.data().len() as u64));
-    group.bench_function(BenchmarkId::new("encode", name(tensor)), |bencher| {
-        bencher.iter(|| {
-            payload.clear();
-            coder.encode(black_box(tensor), &mut payload).unwrap();
-        });
-    });
-    let payload = Bytes::from(payload.clone());
-    group.bench_function(BenchmarkId::new("decode", name(tensor)), |bencher| {
-        bencher.iter(|| coder.decode(black_box(&payload)).unwrap());
-    });
+    let Entropy::Coded(tables) = &fitted.entropy else { return };
+    let counts = counts(&coder.symbols(tensor).unwrap(), tables.map.len());
+    let (mut ideal, mut entropy) = (0.0, 0.0);
+    for (counts, place) in counts.iter().zip(&tables.map) {
+        let total: u64 = counts.iter().sum();
+        for (at, count) in counts.iter().enumerate().filter(|(_, count)| **count > 0) {
+            let table = &tables.tables[usize::from(*place)];
+            ideal += *count as f64 * table.cost((at as i32 - 32_768) as i16) / 8.0;
+            entropy += *count as f64 * (total as f64 / *count as f64).log2() / 8.0;
+        }
+    }
+    let bytes = payload.len();
+    println!("{}: {bytes} bytes, {ideal:.0} by the tables, {entropy:.0} of entropy", name(tensor));
 }
 
-fn coder(spec: &Spec, tensor: &Tensor) -> Coder {
-    Coder::new(spec, DType::F32, tensor.shape(), Limits::default()).unwrap()
+/// Steps of a quarter of the spread, tables fitted to the tensor itself.
+fn fit(tensor: &Tensor, transformed: bool, contexts: Contexts) -> Fitted {
+    let [channels, rows, columns] = tensor.shape()[1..] else { panic!("an image") };
+    let tile = (rows.min(14), columns.min(14));
+    let transform = transformed.then(|| {
+        let forward = cosines(channels);
+        let inverse =
+            (0..forward.len()).map(|at| forward[at % channels * channels + at / channels]).collect();
+        Arc::new(Transform { mean: vec![0.0; channels], forward, inverse })
+    });
+    let spatial =
+        transformed.then(|| Spatial { rows: tile.0, columns: tile.1, gain: vec![1.0; tile.0 * tile.1] });
+    let values = tensor.elements::<f32>().unwrap();
+    let rms = |values: &[f32]| (values.iter().map(|v| v * v).sum::<f32>() / values.len() as f32).sqrt();
+    let all = rms(&values);
+    let steps = values.chunks_exact(rows * columns).map(|channel| rms(channel).max(1e-3) / 4.0);
+    let quantiser =
+        Quantiser { step: 1.0, offset: 0.0, min: -32_767, max: 32_767, rounding: 0.42, shrink: 0.05 };
+    let quantisers =
+        steps.map(|step| Quantiser { step: if transformed { all / 4.0 } else { step }, ..quantiser });
+    let map = (0..contexts.count() as u8).collect();
+    let draft = Tables {
+        level_of_component: vec![0; channels],
+        level_of_position: vec![0; if transformed { tile.0 * tile.1 } else { 0 }],
+        levels: 1,
+        contexts,
+        map,
+        tables: vec![Table::fit(0, 0, &[1]); contexts.count()],
+    };
+    let mut fitted = Fitted {
+        axis: 1,
+        channels,
+        transform,
+        spatial,
+        quantisers: quantisers.collect(),
+        entropy: Entropy::Coded(draft.clone()),
+    };
+    let blocks = coder(&fitted.clone().into(), tensor).symbols(tensor).unwrap();
+    // Levels by component, as its symbols are: half octaves.
+    let mut tables = draft;
+    let mut sums = vec![(0u64, 0u64); channels];
+    for block in &blocks {
+        let positions = block.symbols.len() / channels;
+        for (at, symbol) in block.symbols.iter().enumerate() {
+            let (sum, count) = &mut sums[at / positions];
+            (*sum, *count) = (*sum + u64::from(symbol.unsigned_abs()), *count + 1);
+        }
+    }
+    tables.level_of_component = sums
+        .iter()
+        .map(|(sum, count)| (4.0 * (*sum as f64 / *count as f64 + 0.01).log2() + 28.0).clamp(0.0, 60.0) as i8)
+        .collect();
+    tables.levels = 31;
+    tables.map = (0..31 * contexts.count()).map(|at| at as u8).collect();
+    tables.tables = vec![Table::fit(0, 0, &[1]); tables.map.len()];
+    fitted.entropy = Entropy::Coded(tables.clone());
+    let blocks = coder(&fitted.clone().into(), tensor).symbols(tensor).unwrap();
+    tables.tables =
+        counts(&blocks, tables.map.len()).iter().map(|counts| Table::fit(0, i16::MIN, counts)).collect();
+    fitted.entropy = Entropy::Coded(tables);
+    fitted
 }
 
-fn name(tensor: &Tensor) -> String {
-    tensor.shape().iter().map(ToString::to_string).collect::<Vec<_>>().join("x")
+/// By place, how often each symbol occurs.
+fn counts(blocks: &[kerf_codec::Symbols], places: usize) -> Vec<Vec<u64>> {
+    let mut counts = vec![vec![0; 65_536]; places];
+    for block in blocks {
+        for (symbol, place) in block.symbols.iter().zip(&block.places) {
+            let Some(place) = place else { continue };
+            counts[usize::from(*place)][(i32::from(*symbol) + 32_768) as usize] += 1;
+        }
+    }
+    counts
+}
+
+/// Some orthonormal matrix.
+fn cosines(size: usize) -> Vec<f32> {
+    let n = size as f32;
+    let norm = |row: usize| if row == 0 { (1.0 / n).sqrt() } else { (2.0 / n).sqrt() };
+    let entry =
+        |row: usize, at: usize| norm(row) * (std::f32::consts::PI * (at as f32 + 0.5) * row as f32 / n).cos();
+    (0..size * size).map(|at| entry(at / size, at % size)).collect()
 }
 
 criterion_group! {
@@ -139,6 +182,6 @@ criterion_group! {
         .warm_up_time(std::time::Duration::from_millis(300))
         .measurement_time(std::time::Duration::from_secs(1))
         .sample_size(30);
-    targets = built_in
+    targets = built_in, fitted
 }
 criterion_main!(benches);

@@ -45,6 +45,9 @@ impl Int {
         squeeze: &mut Squeeze,
         out: &mut Vec<u8>,
     ) -> Result<(), EncodeError> {
+        if !kernel::finite(values) {
+            return Err(EncodeError::NotFinite);
+        }
         let row = values.len() / channels.max(1);
         let mut exact = Vec::with_capacity(channels);
         for values in values.chunks_exact(row.max(1)) {
@@ -134,12 +137,9 @@ impl Int {
 }
 
 impl Bounds {
-    /// The smallest and largest of at least one value.
+    /// The smallest and largest of at least one finite value.
     fn of(values: &[f32]) -> Result<Self, EncodeError> {
-        let (lo, hi, finite) = kernel::extremes(values);
-        if !finite {
-            return Err(EncodeError::NotFinite);
-        }
+        let (lo, hi) = kernel::extremes(values);
         // Room for both ends to be rounded outwards.
         if hi.max(-lo) > f32::MAX / 4.0 {
             return Err(EncodeError::Spread);

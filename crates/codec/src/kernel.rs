@@ -4,28 +4,30 @@ use crate::Quantiser;
 
 const LANES: usize = 16;
 
-/// The smallest and largest value, and whether all are finite.
-pub(crate) fn extremes(values: &[f32]) -> (f32, f32, bool) {
-    let mut lo = [f32::INFINITY; LANES];
-    let mut hi = [f32::NEG_INFINITY; LANES];
-    // 0 · x is 0 for finite x only, and NaN never leaves a sum.
-    let mut nan = [0.0; LANES];
-    let mut each = |chunk: &[f32]| {
-        for (lane, value) in chunk.iter().enumerate() {
-            lo[lane] = if *value < lo[lane] { *value } else { lo[lane] };
-            hi[lane] = if *value > hi[lane] { *value } else { hi[lane] };
-            nan[lane] += 0.0 * value;
-        }
+/// The smallest and largest of finite values, of which there is one at least.
+pub(crate) fn extremes(values: &[f32]) -> (f32, f32) {
+    // Rows are often short (49 positions of 7x7), so few lanes, and no slow rest: the last lanes
+    // may overlap those before.
+    const LANES: usize = 8;
+    let widen = |(lo, hi): (f32, f32), value: f32| {
+        (if value < lo { value } else { lo }, if value > hi { value } else { hi })
     };
-    let (chunks, rest) = values.as_chunks::<LANES>();
-    chunks.iter().for_each(|chunk| each(chunk));
-    each(rest);
-    let fold = |lanes: [f32; LANES], pick: fn(f32, f32) -> f32| lanes.into_iter().fold(lanes[0], pick);
-    (fold(lo, f32::min), fold(hi, f32::max), nan.iter().sum::<f32>() == 0.0)
+    let (Some(first), Some(last)) = (values.first_chunk::<LANES>(), values.last_chunk::<LANES>()) else {
+        return values.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |range, value| widen(range, *value));
+    };
+    let (mut lo, mut hi) = (*first, *first);
+    for chunk in values.as_chunks::<LANES>().0.iter().chain([last]) {
+        for lane in 0..LANES {
+            (lo[lane], hi[lane]) = widen((lo[lane], hi[lane]), chunk[lane]);
+        }
+    }
+    let range = lo.iter().fold((lo[0], hi[0]), |range, value| widen(range, *value));
+    hi.iter().fold(range, |range, value| widen(range, *value))
 }
 
 /// Whether all values are finite.
 pub(crate) fn finite(values: &[f32]) -> bool {
+    // 0 · x is 0 for finite x only, and NaN never leaves a sum.
     let mut nan = [0.0; LANES];
     let (chunks, rest) = values.as_chunks::<LANES>();
     for chunk in chunks {

@@ -87,7 +87,9 @@ impl Table {
         let weights: Vec<u64> = inside.iter().map(|count| if kept(count) { *count } else { 0 }).collect();
         let mut shares = share(&weights, escaped.max(1));
         let escape = shares.pop().unwrap_or(1);
-        Self { shift, first: first.saturating_add(start as i16), frequencies: shares, escape }
+        // In range, for there are no more counts than symbols from `first` on.
+        let first = (i32::from(first) + start as i32) as i16;
+        Self { shift, first, frequencies: shares, escape }
     }
 
     /// Lowest bits of a symbol that are coded as they are.
