@@ -128,7 +128,9 @@ impl Lane {
         };
         let shrink = energy.shrink();
         let quantiser = |(component, peak): (usize, &f32)| {
-            let most = if *peak == 0.0 { 0 } else { (4.0 * peak + 8.0).min(32_767.0) as i16 };
+            // Far out, for with few samples some components are larger elsewhere than they ever were
+            // here; an escaped symbol costs bits, a clipped one the answer.
+            let most = if *peak == 0.0 { 0 } else { (64.0 * peak).min(32_767.0) as i16 };
             Quantiser {
                 step,
                 offset: self.offsets[component],
