@@ -55,16 +55,15 @@ fn covariance(samples: &Samples, mean: &DVector<f64>, variance: &DVector<f64>) -
         sum += (centred.transpose() * &centred).cast::<f64>() / chosen.len().max(1) as f64 * positions as f64;
     }
     let positions = samples.positions().max(1) as f64;
-    let trust = 1.0 - shrinkage(channels, samples.len(), samples.positions());
+    let trust = 1.0 - shrinkage(channels, samples.len());
     let floor = 1e-9 * variance.mean() + f64::MIN_POSITIVE;
     DMatrix::from_fn(channels, channels, |row, column| {
         if row == column { variance[row] + floor } else { sum[(row, column)] / positions * trust }
     })
 }
 
-/// Share of the diagonal: few positions for many channels show correlations that are none. The
-/// positions of a sample are alike, so they count as fewer than they are.
-fn shrinkage(channels: usize, samples: usize, positions: usize) -> f64 {
-    let independent = samples as f64 * (positions as f64 / samples.max(1) as f64).sqrt();
-    (channels as f64 / (channels as f64 + 20.0 * independent)).clamp(0.01, 0.9)
+/// Share of the diagonal: few samples for many channels show correlations that are none. The
+/// positions of a sample are alike, above all in their mean, so they do not count.
+fn shrinkage(channels: usize, samples: usize) -> f64 {
+    (channels as f64 / (channels as f64 + 20.0 * samples as f64)).clamp(0.01, 0.9)
 }

@@ -89,6 +89,18 @@ fn finer_codecs_take_more_bytes_and_err_less() {
 }
 
 #[test]
+fn few_samples_cost_bytes_and_no_errors() {
+    let (mine, others) = (maps(&[4, 48, 7, 7], 11, false), maps(&[60, 48, 7, 7], 12, false));
+    let mut samples = Samples::new(1, 48);
+    samples.push(&mine).unwrap();
+    for method in Method::ALL {
+        let candidate = fit(&samples, None, method).candidate(4.2).unwrap();
+        let ((_, here), (_, elsewhere)) = (coded(spec(&candidate), &mine), coded(spec(&candidate), &others));
+        assert!(elsewhere < 1.5 * here, "{}: {elsewhere} against {here}", candidate.name);
+    }
+}
+
+#[test]
 fn transforms_pay_for_dense_maps() {
     let tensor = maps(&[60, 24, 7, 7], 3, false);
     let mut samples = Samples::new(1, 24);

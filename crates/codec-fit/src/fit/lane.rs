@@ -9,8 +9,8 @@ use kerf_codec::{Entropy, Fitted, Quantiser, Spatial, Transform};
 use nalgebra::DMatrix;
 use std::sync::Arc;
 
-/// Less than half: a dead zone around 0, which saves more than it costs.
-const ROUNDING: f32 = 0.42;
+/// A little less than half: a small dead zone around 0 saves more than it costs.
+const ROUNDING: f32 = 0.46;
 
 /// Largest rows and columns of a plane whose frequencies are coded.
 const LARGEST: usize = 64;
@@ -111,29 +111,34 @@ impl Lane {
         let rows = |plane: &Plane| plane.coefficients.len() / self.channels;
         let magnitude = |value: f32| (value.abs() / step + ROUNDING).floor();
         let mut peaks = vec![0.0f32; self.channels];
-        let (mut excess, mut count) = (0.0f64, 0u64);
+        let mut energy = Energy::default();
         for plane in &self.planes {
-            for (peak, row) in peaks.iter_mut().zip(plane.coefficients.chunks_exact(rows(plane))) {
+            let rows = plane.coefficients.chunks_exact(rows(plane));
+            for (row, peak) in rows.zip(&mut peaks) {
                 for value in row {
                     let symbol = magnitude(*value);
                     *peak = peak.max(symbol);
-                    if symbol > 0.0 {
-                        excess += f64::from(symbol - value.abs() / step);
-                        count += 1;
-                    }
+                    energy.add(value / step, symbol);
                 }
             }
         }
-        // Components are sorted by variance: those at the end that never leave 0 are left out.
         let kept = match &self.transform {
             None => self.channels,
-            Some(_) => peaks.iter().rposition(|peak| *peak > 0.0).map_or(1, |last| last + 1),
+            Some(_) => self.kept(&peaks),
         };
-        let shrink = (excess / count.max(1) as f64).clamp(0.0, 0.4) as f32;
+        let shrink = energy.shrink();
         let quantiser = |(component, peak): (usize, &f32)| {
-            let most = if *peak == 0.0 { 0 } else { (4.0 * peak + 8.0).min(32_767.0) as i16 };
-            let offset = self.offsets[component];
-            Quantiser { step, offset, min: -most, max: most, rounding: ROUNDING, shrink }
+            // Far out, for with few samples some components are larger elsewhere than they ever were
+            // here; an escaped symbol costs bits, a clipped one the answer.
+            let most = if *peak == 0.0 { 0 } else { (64.0 * peak).min(32_767.0) as i16 };
+            Quantiser {
+                step,
+                offset: self.offsets[component],
+                min: -most,
+                max: most,
+                rounding: ROUNDING,
+                shrink,
+            }
         };
         let quantisers: Vec<Quantiser> = peaks[..kept].iter().enumerate().map(quantiser).collect();
         let symbol = |value: &f32| magnitude(*value).copysign(*value) as i16;
@@ -157,6 +162,13 @@ impl Lane {
         };
         fitted.validate().is_ok().then_some((fitted, bits))
     }
+
+    /// Components sorted by variance: those at the end that never leave 0 are left out, by the
+    /// quarter, for a book holds equal transforms once.
+    fn kept(&self, peaks: &[f32]) -> usize {
+        let used = peaks.iter().rposition(|peak| *peak > 0.0).map_or(1, |last| last + 1);
+        used.next_multiple_of(self.channels.div_ceil(4)).min(self.channels)
+    }
 }
 
 impl Lines {
@@ -169,6 +181,39 @@ impl Lines {
             forward: floats(forward.rows(0, kept).transpose()),
             inverse: floats(inverse.columns(0, kept).transpose()),
         }
+    }
+}
+
+/// Energies before and after quantisation, in steps.
+#[derive(Default)]
+struct Energy {
+    before: f64,
+    /// Number, sum and sum of squares of magnitudes that are not 0.
+    count: f64,
+    sum: f64,
+    squares: f64,
+}
+
+impl Energy {
+    fn add(&mut self, value: f32, magnitude: f32) {
+        self.before += f64::from(value).powi(2);
+        self.count += f64::from(u8::from(magnitude > 0.0));
+        self.sum += f64::from(magnitude);
+        self.squares += f64::from(magnitude).powi(2);
+    }
+
+    /// How far towards 0 symbols must be decoded for as much energy as there was.
+    ///
+    /// The smallest error would take decoding to the mean of what a symbol stands for, and less
+    /// energy: but means over positions behind a rectifier grow with it, so a model takes less of
+    /// it for a weaker answer. Measured, divergence from the whole model's answers is up to 4 times
+    /// smaller this way, and never clearly larger.
+    fn shrink(&self) -> f32 {
+        if self.count == 0.0 {
+            return 0.0;
+        }
+        let inside = (self.sum * self.sum - self.count * (self.squares - self.before)).max(0.0);
+        ((self.sum - inside.sqrt()) / self.count).clamp(-0.3, 0.3) as f32
     }
 }
 
