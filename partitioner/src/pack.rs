@@ -32,8 +32,7 @@ pub(crate) fn run(args: &PackArgs) -> anyhow::Result<Outcome> {
     })?;
     let analysis = pack.model().model().analyse(&Bindings::ones());
     warn_of_odd_things(&found, &analysis);
-    let present = engines::present(0, None)?;
-    let pack = match batching::check(&pack, &present) {
+    let pack = match batching::check(&pack, &engines::present(0, None)?) {
         Ok(batching) => pack.with_batching(batching),
         Err(error) => {
             warn(&format!(
@@ -45,7 +44,7 @@ pub(crate) fn run(args: &PackArgs) -> anyhow::Result<Outcome> {
     };
     let (pack, tried) = match &args.codecs.inputs {
         Some(folder) => {
-            let (found, tried) = codecs::fit(&pack, folder, &args.codecs, &present)?;
+            let (found, tried) = codecs::fit(&pack, folder, &args.codecs)?;
             (pack.with_codecs(found), Some(tried))
         }
         None => (pack, None),

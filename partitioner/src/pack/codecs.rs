@@ -6,6 +6,7 @@ mod measure;
 mod page;
 mod report;
 mod requests;
+mod spread;
 mod table;
 mod trial;
 
@@ -17,7 +18,7 @@ pub(super) use report::Report;
 pub(super) use table::render as table;
 
 use crate::cli::CodecArgs;
-use crate::engines::Present;
+use crate::engines;
 use anyhow::Context;
 use kerf_agreement::{Boxes, Criterion, Metric, Said, suggest};
 use kerf_bundle::{Codecs, Pack};
@@ -34,16 +35,13 @@ const SEGMENTS: u64 = 1 << 30;
 const LOWEST: f64 = 0.95;
 
 /// Fits codecs to what the inputs in `folder` become at every boundary, and measures them.
-pub(super) fn fit(
-    pack: &Pack,
-    folder: &Path,
-    args: &CodecArgs,
-    present: &Present,
-) -> anyhow::Result<(Codecs, Report)> {
+pub(super) fn fit(pack: &Pack, folder: &Path, args: &CodecArgs) -> anyhow::Result<(Codecs, Report)> {
     let model = pack.model();
     let (criterion, why) = criterion(pack, args)?;
     let store = Arc::new(SegmentStore::new(SEGMENTS));
-    let runner = Runner::new(Arc::clone(model), present.engines.clone(), store);
+    // Requests are spread over the processors, each on one.
+    let engines = engines::present(1, None)?.engines;
+    let runner = Runner::new(Arc::clone(model), engines, store);
     let requests = Requests::read(folder, pack.card(), model, &runner, &criterion, args.samples as usize)?;
     let measuring = Measuring {
         card: pack.card(),

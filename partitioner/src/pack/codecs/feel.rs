@@ -3,6 +3,7 @@
 //! The crate `codec-fit` says what to ask ([`Probe`]); this asks the model.
 
 use super::requests::Asked;
+use super::spread::spread;
 use super::trial::Stage;
 use kerf_agreement::{Criterion, Metric};
 use kerf_codec_fit::{Probe, Samples, Sensitivity, softmax_change};
@@ -24,17 +25,22 @@ pub(crate) fn sensitivity(
     passes: usize,
 ) -> anyhow::Result<Option<Sensitivity>> {
     let mut probe = Probe::new(samples, passes, 1);
-    for (index, asked) in requests.iter().enumerate().take(probe.samples()) {
+    let asked: Vec<(usize, &Asked)> = requests.iter().copied().enumerate().take(probe.samples()).collect();
+    let ask = |(index, asked): &(usize, &Asked)| -> anyhow::Result<Option<Vec<Vec<f32>>>> {
         let Some(value) = asked.values.get(tensor) else { return Ok(None) };
         let mut changes = Vec::with_capacity(probe.pairs());
         for pair in 0..probe.pairs() {
-            let Ok((plus, minus)) = probe.pair(index, pair, value) else { return Ok(None) };
+            let Ok((plus, minus)) = probe.pair(*index, pair, value) else { return Ok(None) };
             let answer = |tensor_value| {
                 let moved = NamedTensor { name: tensor.to_owned(), tensor: tensor_value };
                 stage.answer(asked, vec![moved]).map(|outputs| numbers(&outputs, stage.criterion))
             };
             changes.push(change(&answer(plus)?, &answer(minus)?, stage.criterion));
         }
+        Ok(Some(changes))
+    };
+    for changes in spread(&asked, ask)? {
+        let Some(changes) = changes else { return Ok(None) };
         if probe.learn(&changes).is_err() {
             return Ok(None);
         }

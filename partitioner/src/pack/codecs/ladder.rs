@@ -66,6 +66,9 @@ impl Ladder {
     /// Bits per value of the rungs, finest first.
     pub(crate) const BITS: [f64; 14] = Fit::LADDER;
 
+    /// The rung to begin with: finer ones are rarely needed.
+    pub(crate) const MIDDLE: usize = 4;
+
     /// Fits transforms to all tensors of a boundary.
     pub(crate) fn new(method: Method, calibration: &Calibration) -> Self {
         let inputs = calibration.tensors.iter().map(|it| Input {

@@ -68,7 +68,9 @@ impl Measuring<'_> {
         let mut places = Vec::new();
         for boundary in 0..=last {
             bar.set_message(format!("b{boundary}"));
-            places.push(self.at(boundary, &requests, started)?);
+            // What a boundary leaves of its share of the time is for the later ones.
+            let share = (boundary as f64 + 1.0) / (last as f64 + 1.0);
+            places.push(self.at(boundary, &requests, started + self.budget.mul_f64(share))?);
             bar.inc(1);
             if boundary < last {
                 requests.advance(self.model, self.runner, boundary)?;
@@ -76,35 +78,30 @@ impl Measuring<'_> {
         }
         bar.finish_and_clear();
         if started.elapsed() > self.budget {
-            warn("--codec-budget ran out: ladders of codecs ended early, at later boundaries");
+            warn("--codec-budget ran out: at some boundaries not every codec was tried");
         }
         let codecs = self.codecs(&places, requests.all.len())?;
         Ok((codecs, self.report(&places, &requests)))
     }
 
-    fn at(&self, boundary: usize, requests: &Requests, started: Instant) -> anyhow::Result<Vec<Candidate>> {
+    fn at(&self, boundary: usize, requests: &Requests, until: Instant) -> anyhow::Result<Vec<Candidate>> {
         let stage = Stage { model: self.model, runner: self.runner, boundary, criterion: self.criterion };
         let specs = &self.model.boundaries()[boundary].tensors;
         let mut found = Vec::new();
         let mut built_in = vec![BuiltIn::Raw, BuiltIn::Lossless];
         if specs.iter().any(|spec| spec.dtype.is_float()) {
-            built_in.extend([
-                BuiltIn::F16,
-                BASELINE,
-                BuiltIn::Int { bits: Bits::B8, per: Per::Channel },
-                BuiltIn::Int { bits: Bits::B4, per: Per::Channel },
-            ]);
+            built_in.extend([BuiltIn::F16, BASELINE, BuiltIn::IntZstd { bits: Bits::B4, per: Per::Channel }]);
         }
         for codec in built_in {
             let way = Way::built_in(codec, specs.iter().map(|spec| spec.name.as_str()))?;
-            let trial = self.try_on(&stage, requests, |_| Ok(&way))?;
+            let trial = stage.try_on(&requests.all, |_| &way, usize::MAX)?.unwrap_or_default();
             found.push(Candidate { name: codec.to_string(), kind: Kind::BuiltIn(codec), trial });
         }
         if let Some(pictures) = pixels(self.card, requests).filter(|_| boundary == 0) {
             let jpeg = QUALITIES.map(Recode::Jpeg);
             for recode in [Recode::Pixels, Recode::Webp].into_iter().chain(jpeg) {
                 let way = Way::Pixels(pictures, recode);
-                let trial = self.try_on(&stage, requests, |_| Ok(&way))?;
+                let trial = stage.try_on(&requests.all, |_| &way, usize::MAX)?.unwrap_or_default();
                 found.push(Candidate { name: recode.to_string(), kind: Kind::Pixels(recode), trial });
             }
         }
@@ -113,7 +110,7 @@ impl Measuring<'_> {
             let those: Vec<&Asked> = requests.all.iter().filter(is_of).collect();
             let values = those.iter().map(|asked| asked.values.boundary(self.model, boundary));
             let mut gathered = Calibration::gather(specs, values)?;
-            if self.passes > 0 && boundary < self.model.last() && started.elapsed() < self.budget {
+            if self.passes > 0 && boundary < self.model.last() && Instant::now() < until {
                 gathered.probe(&stage, &those, self.passes)?;
             }
             anyhow::Ok(gathered)
@@ -125,13 +122,8 @@ impl Measuring<'_> {
         for method in Method::ALL {
             let [all, calibration, held_out] =
                 [&all, &calibration, &held_out].map(|gathered| Ladder::new(method, gathered));
-            // Two rungs below the lowest end a ladder: one may have been bad luck.
-            let mut low = 0;
-            for bits in Ladder::BITS {
-                if low == 2 || started.elapsed() > self.budget {
-                    break;
-                }
-                let Some((name, tensors)) = all.rung(bits) else { break };
+            let mut climb = |bits: f64| -> anyhow::Result<Option<f64>> {
+                let Some((name, tensors)) = all.rung(bits) else { return Ok(None) };
                 // A request is coded with what the other half was fitted to.
                 let ways = [Way::new(&held_out.same_rung(bits)?)?, Way::new(&calibration.same_rung(bits)?)?];
                 let of = |asked: &Asked| match asked.half {
@@ -141,27 +133,36 @@ impl Measuring<'_> {
                 // The tail is asked only where fewer bytes are to be had than anyone has at once.
                 let first = stage.bytes(of(&requests.all[0]), &requests.all[0])?;
                 if baseline.is_some_and(|baseline| first > baseline) {
-                    continue;
+                    return Ok(Some(1.0));
                 }
-                let trial = self.try_on(&stage, requests, |asked| Ok(of(asked)))?;
-                low = if trial.agreement() < self.lowest { low + 1 } else { 0 };
+                let hopeless = (requests.all.len() as f64 * 2.0 * (1.0 - self.lowest)) as usize;
+                let Some(trial) = stage.try_on(&requests.all, of, hopeless)? else { return Ok(Some(0.0)) };
+                let agreement = trial.agreement();
                 found.push(Candidate { name, kind: Kind::Fitted(tensors), trial });
+                Ok(Some(agreement))
+            };
+            // Down from the middle until two rungs are below the lowest: one may have been bad luck.
+            // Up from there until one agrees often enough.
+            let (finer, coarser) = Ladder::BITS.split_at(Ladder::MIDDLE);
+            let mut low = 0;
+            let mut best: f64 = 0.0;
+            for bits in coarser {
+                if low == 2 || Instant::now() > until {
+                    break;
+                }
+                let Some(agreement) = climb(*bits)? else { break };
+                best = best.max(agreement);
+                low = if agreement < self.lowest { low + 1 } else { 0 };
+            }
+            for bits in finer.iter().rev() {
+                if best >= self.floor.max(0.998) || Instant::now() > until {
+                    break;
+                }
+                let Some(agreement) = climb(*bits)? else { break };
+                best = best.max(agreement);
             }
         }
         Ok(found)
-    }
-
-    fn try_on<'w>(
-        &self,
-        stage: &Stage,
-        requests: &Requests,
-        way: impl Fn(&Asked) -> anyhow::Result<&'w Way<'w>>,
-    ) -> anyhow::Result<Trial> {
-        let mut trial = Trial::default();
-        for asked in &requests.all {
-            stage.ask(way(asked)?, asked, &mut trial)?;
-        }
-        Ok(trial)
     }
 
     /// What is packed: codecs on the front that agree often enough to be of use to someone.
