@@ -48,6 +48,9 @@ pub struct MeasuredCodec {
     pub decode: f64,
     /// Answers that said the same as the whole model's.
     pub agreement: Interval,
+    /// The share that may be expected to: as measured, without the luck of a coarse codec that did
+    /// better than finer ones.
+    pub expected: f64,
     /// Answers that were right, where labels were given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accuracy: Option<Interval>,
@@ -134,15 +137,15 @@ impl Codecs {
     /// which both together agree at least so often: what they lose adds up, at the worst.
     pub fn pair(&self, boundary: usize, last: usize, agreement: f64) -> Pair<'_> {
         let there = self.smallest(boundary, agreement);
-        let lost = there.map_or(0.0, |codec| 1.0 - codec.agreement.share());
+        let lost = there.map_or(0.0, |codec| 1.0 - codec.expected);
         // Shares are quotients of small integers; their sums are not.
         Pair { there, back: self.smallest(last, agreement + lost - 1e-9) }
     }
 
-    /// Of the codecs at a boundary with at least this share of agreement, the one with the fewest
-    /// bytes.
+    /// Of the codecs at a boundary that may be expected to agree at least so often, the one with the
+    /// fewest bytes.
     pub fn smallest(&self, boundary: usize, agreement: f64) -> Option<&MeasuredCodec> {
-        let fits = |codec: &&MeasuredCodec| codec.agreement.share() >= agreement;
+        let fits = |codec: &&MeasuredCodec| codec.expected >= agreement;
         self.at(boundary).filter(fits).min_by(|a, b| a.bytes.mean.total_cmp(&b.bytes.mean))
     }
 
@@ -162,6 +165,9 @@ impl Codecs {
         let is_amount = |value: &f64| value.is_finite() && *value >= 0.0;
         if ![codec.bytes.mean, codec.bytes.p90, codec.encode, codec.decode].iter().all(is_amount) {
             return Err(figure("a size or a time is not a number from 0 on"));
+        }
+        if !(0.0..=1.0).contains(&codec.expected) {
+            return Err(figure("the expected agreement is not a share"));
         }
         let shares = std::iter::once(&codec.agreement).chain(&codec.accuracy);
         if !shares.into_iter().all(Interval::is_one) {

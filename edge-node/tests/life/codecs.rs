@@ -56,6 +56,7 @@ fn codecs(mesh: &Mesh) -> Codecs {
         encode: 1e-5,
         decode: 1e-5,
         agreement: Interval { same, of: 1000, low: 0.0, high: 1.0 },
+        expected: f64::from(same) / 1000.0,
         accuracy: None,
         is_on_front: true,
     };

@@ -10,7 +10,7 @@ use super::report::{Change, Choice, Place, Reference, Report, Tried};
 use super::requests::{Asked, Requests, pixels};
 use super::trial::{Stage, Trial, Way};
 use crate::print::{progress, warn};
-use kerf_agreement::Criterion;
+use kerf_agreement::{Criterion, Share, isotonic};
 use kerf_bundle::{Bytes, Card, Codecs, Coding, Interval, Measured, MeasuredCodec};
 use kerf_codec::{Bits, Book, BuiltIn, CodecId, Entry, Per, Spec};
 use kerf_codec_fit::Method;
@@ -56,7 +56,7 @@ enum Kind {
     BuiltIn(BuiltIn),
     Pixels(Recode),
     /// As fitted to all requests.
-    Fitted(Vec<(String, Spec)>),
+    Fitted(Method, Vec<(String, Spec)>),
 }
 
 impl Measuring<'_> {
@@ -138,7 +138,7 @@ impl Measuring<'_> {
                 let hopeless = (requests.all.len() as f64 * 2.0 * (1.0 - self.lowest)) as usize;
                 let Some(trial) = stage.try_on(&requests.all, of, hopeless)? else { return Ok(Some(0.0)) };
                 let agreement = trial.agreement();
-                found.push(Candidate { name, kind: Kind::Fitted(tensors), trial });
+                found.push(Candidate { name, kind: Kind::Fitted(method, tensors), trial });
                 Ok(Some(agreement))
             };
             // Down from the middle until two rungs are below the lowest: one may have been bad luck.
@@ -172,13 +172,14 @@ impl Measuring<'_> {
         for (boundary, tried) in places.iter().enumerate() {
             let boundary = boundary as u16;
             let mut fitted = 0;
+            let expected = expected(tried, None);
             for (index, candidate) in tried.iter().enumerate() {
                 let is_on_front = is_on_front(tried, index);
                 let id = match &candidate.kind {
                     Kind::BuiltIn(codec) => codec.id(),
                     Kind::Pixels(recode) => CodecId(Coding::Pixels(*recode).number()),
-                    Kind::Fitted(_) if !is_on_front || candidate.trial.agreement() < self.lowest => continue,
-                    Kind::Fitted(tensors) => {
+                    Kind::Fitted(..) if !is_on_front || candidate.trial.agreement() < self.lowest => continue,
+                    Kind::Fitted(_, tensors) => {
                         let Some(id) = CodecId::fitted(fitted) else { continue };
                         fitted += 1;
                         let (name, tensors) = (candidate.name.clone(), tensors.clone());
@@ -186,7 +187,7 @@ impl Measuring<'_> {
                         id
                     }
                 };
-                figures.push(figure(boundary, id, candidate, is_on_front));
+                figures.push(figure(boundary, id, candidate, expected[index], is_on_front));
             }
         }
         let measured = Measured {
@@ -313,17 +314,41 @@ fn is_on_front(tried: &[Candidate], index: usize) -> bool {
     })
 }
 
-/// The one with the fewest bytes among those that agree at least so often, on one half or on all.
-fn smallest(tried: &[Candidate], half: Option<Half>, floor: f64) -> Option<usize> {
+/// How often each may be expected to agree, going by one half or by all: of codecs fitted by one
+/// method, one of fewer bytes that did better was lucky.
+fn expected(tried: &[Candidate], half: Option<Half>) -> Vec<f64> {
     let seen: Vec<Trial> =
         tried.iter().map(|it| half.map_or_else(|| it.trial.clone(), |half| it.trial.of(half))).collect();
-    let enough = (0..tried.len()).filter(|index| seen[*index].agreement() >= floor);
-    enough.min_by(|a, b| seen[*a].mean_bytes().total_cmp(&seen[*b].mean_bytes()))
+    let mut expected: Vec<f64> = seen.iter().map(Trial::agreement).collect();
+    for method in Method::ALL {
+        let is_of = |index: &usize| matches!(tried[*index].kind, Kind::Fitted(by, _) if by == method);
+        let mut ladder: Vec<usize> = (0..tried.len()).filter(is_of).collect();
+        ladder.sort_by(|a, b| seen[*a].mean_bytes().total_cmp(&seen[*b].mean_bytes()));
+        let shares: Vec<Share> = ladder.iter().map(|index| seen[*index].tally().requests).collect();
+        for (index, value) in ladder.into_iter().zip(isotonic(&shares)) {
+            expected[index] = value;
+        }
+    }
+    expected
 }
 
-fn figure(boundary: u16, id: CodecId, candidate: &Candidate, is_on_front: bool) -> MeasuredCodec {
+/// The one with the fewest bytes among those that may be expected to agree at least so often.
+fn smallest(tried: &[Candidate], half: Option<Half>, floor: f64) -> Option<usize> {
+    let expected = expected(tried, half);
+    let bytes = |index: &usize| tried[*index].trial.mean_bytes();
+    let enough = (0..tried.len()).filter(|index| expected[*index] >= floor);
+    enough.min_by(|a, b| bytes(a).total_cmp(&bytes(b)))
+}
+
+fn figure(
+    boundary: u16,
+    id: CodecId,
+    candidate: &Candidate,
+    expected: f64,
+    is_on_front: bool,
+) -> MeasuredCodec {
     let trial = &candidate.trial;
-    let interval = |share: kerf_agreement::Share| {
+    let interval = |share: Share| {
         let within = share.interval(CONFIDENCE);
         Interval { same: share.same as u32, of: share.of as u32, low: within.low, high: within.high }
     };
@@ -336,6 +361,7 @@ fn figure(boundary: u16, id: CodecId, candidate: &Candidate, is_on_front: bool) 
         encode,
         decode,
         agreement: interval(trial.tally().requests),
+        expected,
         accuracy: trial.accuracy().map(|paired| interval(paired.of_other())),
         is_on_front,
     }
