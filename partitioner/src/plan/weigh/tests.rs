@@ -181,7 +181,7 @@ fn coded() -> Problem {
         ..problem.shipments[2][0].clone()
     };
     let (fine, coarse) = (shipment("fine", 2e3, 0.004), shipment("coarse", 500.0, 0.02));
-    let jpeg = [shipment("jpeg90", 2e3, 0.001), shipment("jpeg45", 200.0, 0.03)];
+    let jpeg = [shipment("jpeg90", 3e3, 0.001), shipment("jpeg45", 200.0, 0.03)];
     problem.shipments[2].extend([fine, coarse]);
     problem.shipments[0].extend(jpeg);
     problem
