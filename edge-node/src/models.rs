@@ -114,6 +114,11 @@ impl Model {
         self.way.lock().unwrap_or_else(PoisonError::into_inner).0
     }
 
+    /// The way that requests would take with this split.
+    pub(crate) fn way_from(&self, split: usize) -> Way {
+        codings(&self.served, split, &self.codec, self.agreement)
+    }
+
     /// Boundary to ship from.
     pub(crate) fn split(&self) -> usize {
         self.way().split
@@ -142,7 +147,7 @@ impl Model {
         if split != before {
             self.prepare(split)?;
         }
-        let way = codings(&self.served, split, &self.codec, self.agreement);
+        let way = self.way_from(split);
         *self.way.lock().unwrap_or_else(PoisonError::into_inner) = (way, Some(plan));
         if split == before {
             return Ok(());

@@ -4,12 +4,12 @@
 //! are kept for the next start. Each that comes makes a new plan. Until there is one the whole
 //! model runs here.
 
+mod choose;
+
 use crate::models::Model;
 use crate::service::Service;
-use kerf_graph::CutModel;
+use choose::choose;
 use kerf_mesh::{AskError, NodeState};
-use kerf_planner::tiers::{Constraints, Objective, PartKind, Plan, PlanError, plan};
-use kerf_planner::{AssembleError, Machine, Shapes, Traffic, Way, assemble};
 use kerf_profile::Profile;
 use kerf_serving::ProfileFolder;
 use kerf_settings::ExpectedLink;
@@ -24,23 +24,6 @@ const EXCHANGE: Duration = Duration::from_secs(30);
 /// Profiles change rarely and take tens of kilobytes: a link that comes and goes shall not carry
 /// them each time.
 const MEET_AGAIN: Duration = Duration::from_secs(600);
-
-/// A place to cut, and what it promises.
-struct Choice {
-    split: usize,
-    /// Expected seconds.
-    latency: f64,
-    said: String,
-}
-
-/// Why there is none.
-#[derive(Debug, thiserror::Error)]
-enum ChooseError {
-    #[error(transparent)]
-    Assemble(#[from] AssembleError),
-    #[error(transparent)]
-    Plan(#[from] PlanError),
-}
 
 /// What the planner needs beside the models.
 pub(crate) struct Planning {
@@ -173,7 +156,7 @@ impl Planning {
             }
         });
         let choices = clouds.filter_map(|(node, cloud)| {
-            choose(&served.model, &own, (&node, &cloud), &self.link)
+            choose(model, &own, (&node, &cloud), &self.link)
                 .inspect_err(|error| tracing::warn!(model = name, node, %error, "no plan"))
                 .ok()
         });
@@ -200,46 +183,4 @@ fn tensor(profile: &Profile) -> Option<CodedTensor> {
     let json = profile.to_json().into_bytes();
     let tensor = Tensor::from_vec(&[json.len()], json).ok()?;
     Some(NamedTensor { name: PROFILE.to_owned(), tensor }.into())
-}
-
-/// The fastest plan over this node and one cloud node.
-fn choose(
-    model: &CutModel,
-    edge: &Profile,
-    (node, cloud): (&str, &Profile),
-    link: &ExpectedLink,
-) -> Result<Choice, ChooseError> {
-    let traffic = Traffic::default();
-    let machine = |profile| Machine { profile, traffic, memory: None, money_per_second: 0.0 };
-    let way = Way {
-        up: link.bandwidth as f64 / 8.0,
-        down: link.downlink as f64 / 8.0,
-        rtt: link.rtt.as_secs_f64(),
-        money_per_byte: 0.0,
-    };
-    let raw = model.boundaries().iter().map(|boundary| boundary.bytes.map(|bytes| bytes as f64)).collect();
-    let problem = assemble(&[machine(edge), machine(cloud)], &[way], &Shapes { raw })?;
-    let plans = plan(&problem, &Objective::Latency, &Constraints::default())?;
-    let split = |plan: &Plan| plan.split().map_or(model.last(), |ship| ship.boundary);
-    let best = &plans.best;
-    let mut said = format!("{:.1} ms", best.latency.mean * 1e3);
-    if split(best) < model.last() {
-        let here = |kind: &PartKind| {
-            matches!(
-                kind,
-                PartKind::Queue { tier: 0 }
-                    | PartKind::Compute { tier: 0, .. }
-                    | PartKind::Encode { tier: 0 }
-            )
-        };
-        let link = |kind: &PartKind| matches!(kind, PartKind::Up { .. } | PartKind::Back { .. });
-        let [here, link] = [best.seconds(here), best.seconds(link)].map(|seconds| seconds * 1e3);
-        said += &format!(" with {node}: {here:.1} here, {link:.1} link");
-    } else {
-        said += " here";
-    }
-    if let Some(next) = plans.runners_up.first() {
-        said += &format!("; b{} {:.1} ms", split(next), next.latency.mean * 1e3);
-    }
-    Ok(Choice { split: split(best), latency: best.latency.mean, said })
 }

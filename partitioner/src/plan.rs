@@ -25,7 +25,7 @@ use crate::source;
 use anyhow::{Context, bail};
 use args::WishArgs;
 use devices::Witness;
-use kerf_bundle::Bundle;
+use kerf_bundle::{Bundle, Codecs};
 use kerf_graph::{Analysis, Bindings};
 use kerf_planner::Traffic;
 use kerf_planner::tiers::{self, Constraints, Problem};
@@ -75,7 +75,9 @@ fn explain(args: &PlanArgs) -> anyhow::Result<Report> {
     let devices = witnesses(args, &bundle)?;
     let (places, sized) = boundaries(&bundle, &devices[0].profile);
     let raw_bytes: Vec<Option<u64>> = places.iter().map(|place| place.bytes).collect();
-    let problem = join::problem(&devices, &raw_bytes, &args.link, &args.wish)?;
+    // An edge node that is told a codec's name sends answers back as they are.
+    let (codecs, plain) = (bundle.codecs.as_ref(), args.running.measure);
+    let problem = join::problem(&devices, &raw_bytes, codecs, plain, &args.link, &args.wish)?;
     let constraints = constraints(&args.wish);
     let objective = &args.wish.objective.objective;
     let knows_power = devices.iter().any(|device| device.profile.power.is_some());
@@ -88,10 +90,14 @@ fn explain(args: &PlanArgs) -> anyhow::Result<Report> {
     let question = Question { problem: &problem, objective, constraints: &constraints };
     let mut weighed = question.weigh()?;
 
-    // Pixels as they are cannot be shipped yet, but the comparison would be unfair without them.
+    // Without codecs pixels cannot be shipped, but the comparison would be unfair without them.
     let mut compared = problem.clone();
     let takes_pictures = bundle.card.preprocess.is_some();
-    if takes_pictures && join::size(&devices[0].profile, 0, Codec::Encoded).is_none() {
+    let pixel_codecs = join::pixel_codecs(codecs);
+    if takes_pictures
+        && pixel_codecs.is_empty()
+        && join::size(&devices[0].profile, 0, Codec::Encoded).is_none()
+    {
         compared.shipments[0].extend(weigh::pixels(&problem));
     }
     let against = Question { problem: &compared, ..question };
@@ -107,7 +113,10 @@ fn explain(args: &PlanArgs) -> anyhow::Result<Report> {
     let chain = weigh::as_chain(&compared, &steps, &is_single);
     let chain_choice =
         tiers::plan(&chain, objective, &constraints).map_err(|error| error.to_string()).and_then(|plans| {
-            let found = weighed.plans.iter().position(|plan| landscape::same_cut(plan, &plans.best));
+            let sent = weigh::payload(&chain, &plans.best);
+            let found = weighed.plans.iter().position(|plan| {
+                landscape::same_cut(plan, &plans.best) && weigh::payload(&compared, plan) == sent
+            });
             found.ok_or_else(|| "its cut is none of the choices".to_owned())
         });
     let is_timed = |tier: usize, from: usize, to: usize| {
@@ -128,10 +137,10 @@ fn explain(args: &PlanArgs) -> anyhow::Result<Report> {
             nodes: bundle.model.model().nodes().len(),
             macs: analysis.total().macs,
         },
-        asked: asked(args, &problem, &link),
+        asked: asked(args, &problem, codecs.is_some(), &link),
         devices: devices.iter().map(Witness::device).collect(),
         chosen: weighed.best,
-        baselines: weigh::baselines(&compared, &weighed.plans, chain_choice),
+        baselines: weigh::baselines(&against, &weighed.plans, &pixel_codecs, chain_choice),
         changes: landscape::changes(&against, &weighed, &link),
         map: if args.json || args.html.is_some() {
             landscape::map(&against, &chain, &link)
@@ -140,7 +149,7 @@ fn explain(args: &PlanArgs) -> anyhow::Result<Report> {
         },
         layers: devices.iter().map(|device| device.layers(&bundle.model)).collect(),
         graph: structure::graph(&bundle.model, &sized),
-        notes: notes(&devices, &choices, &args.wish),
+        notes: notes(&devices, &choices, codecs, &args.wish),
         boundaries: places,
         choices,
     })
@@ -209,21 +218,21 @@ fn boundaries(bundle: &Bundle, edge: &Profile) -> (Vec<report::Place>, Analysis)
 fn constraints(wish: &WishArgs) -> Constraints {
     Constraints {
         deadline: wish.deadline,
-        agreement: wish.agreement_floor,
+        agreement: Some(wish.agreement_floor),
         energy: wish.energy,
         privacy_floor: wish.privacy_floor.unwrap_or(0),
         ..Constraints::default()
     }
 }
 
-fn asked(args: &PlanArgs, problem: &Problem, link: &Link) -> Asked {
+fn asked(args: &PlanArgs, problem: &Problem, has_codecs: bool, link: &Link) -> Asked {
     let wish = &args.wish;
     let limits = [
         wish.deadline.map(|it| {
             format!("p{} within {}", it.quantile * 100.0, print::plain(&print::seconds(it.seconds)))
         }),
         wish.privacy_floor.map(|floor| format!("nothing before b{floor} leaves the edge")),
-        wish.agreement_floor.map(|floor| format!("agreement at least {}%", floor * 100.0)),
+        has_codecs.then(|| format!("agreement at least {}", words::percent(wish.agreement_floor))),
         wish.energy.map(|most| format!("at most {}", print::plain(&print::joules(most)))),
         wish.memory.map(|most| format!("{} of memory on the edge", print::plain(&print::bytes(most as u64)))),
     ];
@@ -251,7 +260,12 @@ fn further(problem: &Problem) -> Vec<String> {
 }
 
 /// What a reader should know before believing the numbers.
-fn notes(devices: &[Witness], choices: &[report::Choice], wish: &WishArgs) -> Vec<String> {
+fn notes(
+    devices: &[Witness],
+    choices: &[report::Choice],
+    codecs: Option<&Codecs>,
+    wish: &WishArgs,
+) -> Vec<String> {
     let mut notes = Vec::new();
     let hosts: Vec<&str> = devices.iter().map(|device| device.profile.device.host.as_str()).collect();
     if hosts.windows(2).all(|pair| pair[0] == pair[1]) {
@@ -292,8 +306,16 @@ fn notes(devices: &[Witness], choices: &[report::Choice], wish: &WishArgs) -> Ve
         Some(sizes) => {
             notes.push(format!("sizes were taken with {} ({} looked at)", sizes.inputs, sizes.samples))
         }
-        None => notes.push("sizes are those of the shapes; encoding and decoding count as nothing".into()),
+        None => notes.push("sizes are those of the shapes; decoding pictures counts as nothing".into()),
     }
+    notes.push(match codecs.map(|codecs| &codecs.measured) {
+        Some(measured) => format!(
+            "codecs were measured when the model was packed, with {} inputs ({}): their times are of the \
+             machine that packed",
+            measured.inputs, measured.metric
+        ),
+        None => "the model was packed without inputs: no codecs, tensors go as they are".into(),
+    });
     match edge.power.as_ref().map(|power| &power.source) {
         None => notes.push("the edge's power is not known: only the others' energy counts".into()),
         Some(PowerSource::Modelled) => notes.push("the edge's energy is modelled, not measured".into()),

@@ -5,8 +5,8 @@
 use criterion::{Criterion, criterion_group, criterion_main};
 use kerf_planner::online::{self, CloudNode, Conditions, Edge, Exit, Model, NodeState, Query, Table, decide};
 use kerf_planner::tiers::{
-    Constraints, Deadline, Dist, Link, Objective, Problem, Ranges, Shipment, Tier, Weights, pareto, plan,
-    sensitivity,
+    Constraints, Deadline, Dist, Link, Objective, Problem, Ranges, Reply, Shipment, Tier, Weights, pareto,
+    plan, sensitivity,
 };
 use std::hint::black_box;
 
@@ -133,7 +133,7 @@ fn problem(tiers: usize, boundaries: usize) -> Problem {
         shipments: (0..boundaries)
             .map(|boundary| (0..4).map(|codec| shipment(boundary, codec)).collect())
             .collect(),
-        result_bytes: Dist::exact(4000.0),
+        reply: Reply::plain(Dist::exact(4000.0), tiers),
         exits: Vec::new(),
     }
 }

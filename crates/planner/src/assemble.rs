@@ -6,7 +6,7 @@
 //! packets have headers; a request costs the mesh some time whatever it carries; and it comes to
 //! the edge, and its result leaves, over HTTP.
 
-use crate::tiers::{Dist, Link, Problem, Ranges, Shipment, Tier};
+use crate::tiers::{Dist, Link, Problem, Ranges, Reply, Shipment, Tier};
 use kerf_profile::{Codec, FitError, Predictor, Profile};
 
 /// Bytes on the wire per byte of payload, with the headers of IP, UDP and QUIC at an MTU of 1452.
@@ -70,11 +70,43 @@ pub struct Way {
     pub money_per_byte: f64,
 }
 
-/// What is not in a profile without sizes.
-#[derive(Clone, Debug, PartialEq)]
+/// What crosses the boundaries of a model, whichever device it runs on.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Shapes {
-    /// Raw bytes of each boundary, from the inputs to the outputs, where they are known.
+    /// Raw bytes of each boundary, from the inputs to the outputs, where they are known and the
+    /// edge's profile does not say.
     pub raw: Vec<Option<f64>>,
+    /// Codecs that may be used at each boundary beside none; boundaries beyond the end of the list
+    /// have no others.
+    pub coded: Vec<Vec<Coded>>,
+    /// The codec of results on their way back; none sends them as they are.
+    pub result: Option<Coded>,
+}
+
+/// What was measured of a codec at a boundary, when the model was packed.
+///
+/// Seconds are those of the machine that packed, and are taken to be the same on all machines: no
+/// profile times codecs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Coded {
+    /// Its name.
+    pub name: String,
+    /// Mean bytes of one request.
+    pub bytes_mean: f64,
+    /// Nine of ten requests take no more.
+    pub bytes_p90: f64,
+    /// Seconds to encode one request.
+    pub encode: f64,
+    /// Seconds to decode it.
+    pub decode: f64,
+    /// Share of all requests whose answer it changes.
+    pub agreement_loss: f64,
+}
+
+impl Coded {
+    fn bytes(&self) -> Dist {
+        Dist::of_quantiles(self.bytes_mean, self.bytes_p90)
+    }
 }
 
 /// Why there is no problem to solve.
@@ -152,8 +184,25 @@ pub fn assemble(machines: &[Machine<'_>], ways: &[Way], shapes: &Shapes) -> Resu
     let links = links.collect();
     let shipments = (0..=last).map(|boundary| shipments(boundary, last, edge, shapes, &decode, front));
     let shipments = shipments.collect();
-    let result = raw(last, edge, shapes).unwrap_or_default();
-    Ok(Problem { tiers, links, shipments, result_bytes: on_the_wire(result), exits: Vec::new() })
+    Ok(Problem {
+        tiers,
+        links,
+        shipments,
+        reply: reply(last, edge, shapes, machines.len()),
+        exits: Vec::new(),
+    })
+}
+
+fn reply(last: usize, edge: &Profile, shapes: &Shapes, tiers: usize) -> Reply {
+    let Some(coded) = &shapes.result else {
+        return Reply::plain(on_the_wire(raw(last, edge, shapes).unwrap_or_default()), tiers);
+    };
+    Reply {
+        bytes: on_the_wire(coded.bytes()),
+        encode: vec![Dist::exact(coded.encode); tiers],
+        decode: Dist::exact(coded.decode),
+        agreement_loss: coded.agreement_loss,
+    }
 }
 
 fn check(index: usize, way: &Way) -> Result<(), AssembleError> {
@@ -270,20 +319,26 @@ fn shipments(
             agreement_loss: 0.0,
         });
     }
+    if boundary == 0 {
+        // The pixels of an encoded picture are there once it is decoded.
+        first[0] = first[0].plus(decode[0]);
+    }
     if let Some(raw) = raw(boundary, edge, shapes) {
-        let mut encode = first;
-        if boundary == 0 {
-            // The pixels of an encoded picture are there once it is decoded.
-            encode[0] = encode[0].plus(decode[0]);
-        }
         all.push(Shipment {
             codec: "raw".into(),
             bytes: on_the_wire(raw),
-            encode,
+            encode: first.clone(),
             decode: zero,
             agreement_loss: 0.0,
         });
     }
+    all.extend(shapes.coded.get(boundary).into_iter().flatten().map(|coded| Shipment {
+        codec: coded.name.clone(),
+        bytes: on_the_wire(coded.bytes()),
+        encode: first.iter().map(|first| first.plus(Dist::exact(coded.encode))).collect(),
+        decode: vec![Dist::exact(coded.decode); decode.len()],
+        agreement_loss: coded.agreement_loss,
+    }));
     all
 }
 

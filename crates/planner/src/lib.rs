@@ -19,7 +19,7 @@ pub mod online;
 pub mod tiers;
 
 pub use assemble::{
-    AssembleError, HANDLING, HTTP, HTTP_BYTE, MESSAGE, Machine, PACKETS, Shapes, Traffic, Way, assemble,
-    times,
+    AssembleError, Coded, HANDLING, HTTP, HTTP_BYTE, MESSAGE, Machine, PACKETS, Shapes, Traffic, Way,
+    assemble, times,
 };
 pub use fixedbitset::FixedBitSet;

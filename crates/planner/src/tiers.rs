@@ -25,7 +25,7 @@ pub use check::ProblemError;
 pub use conflict::{Conflict, Constraint, Infeasible};
 pub use dist::Dist;
 pub use plan::{Outcome, Part, PartKind, Plan, Ship, Stage};
-pub use problem::{Exit, Link, Problem, Ranges, Shipment, Tier};
+pub use problem::{Exit, Link, Problem, Ranges, Reply, Shipment, Tier};
 pub use sensitivity::{Change, Parameter, sensitivity};
 
 use search::Search;

@@ -118,6 +118,37 @@ async fn the_smallest_codec_that_is_true_enough_is_used_both_ways() {
     cloud.stop().await;
 }
 
+/// Over a slow link the raw tensors of the split take longer than all the rest of the model here; under
+/// a codec they do not. What is planned is what is sent.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_codec_moves_the_plan() {
+    let mut mesh = mesh();
+    mesh.write_profile("edge-1", 0.4);
+    mesh.write_profile("cloud-1", 0.000_1);
+    let cloud = mesh.start_cloud().await;
+    let last = format!("b{}", mesh.last());
+    let cut = format!("b{SPLIT}");
+    for (codec, split, used) in
+        [("raw", last.as_str(), ""), ("auto", &cut, "fine"), ("coarse", &cut, "coarse"), ("f16", &cut, "f16")]
+    {
+        let link = "bandwidth: 16kbps, rtt: 1ms";
+        let edge = mesh.start_edge_over(link, "auto", "required", codec, "").await.unwrap();
+        let (planned, plan) = mesh.wait_planned(&edge).await;
+        assert_eq!(planned, format!("{split} of {}", mesh.last()), "{codec}: {plan}");
+        assert_eq!(plan.contains(" with cloud-1"), split == cut, "{plan}");
+        mesh.wait_connected(&edge).await;
+        let (status, answer) = ask(&edge, "tiny", &image()).await;
+        assert_eq!(status, 200, "{answer}");
+        assert_eq!(answer["parameters"]["split"], split, "{answer}");
+        if split == cut {
+            assert!(plan.contains(&format!("ms as {used} with")), "{plan}");
+            assert_eq!(answer["parameters"]["codec"], used, "{answer}");
+        }
+        assert!(edge.stop(Duration::from_secs(5)).await);
+    }
+    cloud.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_codec_that_the_model_lacks_is_refused_at_the_start() {
     let mesh = mesh();

@@ -123,13 +123,25 @@ impl Mesh {
         fallback: &str,
         codec: &str,
     ) -> anyhow::Result<EdgeNode> {
+        self.start_edge_over("bandwidth: 1Gbps, rtt: 1ms", split, fallback, codec, "").await
+    }
+
+    /// With another link expected, and further lines of settings.
+    pub(crate) async fn start_edge_over(
+        &self,
+        link: &str,
+        split: &str,
+        fallback: &str,
+        codec: &str,
+        more: &str,
+    ) -> anyhow::Result<EdgeNode> {
         // Port 1 answers to nobody, as long as no cloud node was started.
         let quic = if self.quic.port() == 0 { "127.0.0.1:1".to_owned() } else { self.quic.to_string() };
         let yaml = format!(
             "listen: 127.0.0.1:0\n{}\
              cloud: [{{node: cloud-1, address: '{quic}'}}]\n\
-             link: {{bandwidth: 1Gbps, rtt: 1ms, stall: 400ms, keep_alive: 100ms}}\n\
-             models: [{{name: {}, split: {split}, fallback: {fallback}, codec: {codec}, deadline: 20s}}]\n",
+             link: {{{link}, stall: 400ms, keep_alive: 100ms}}\n\
+             models: [{{name: {}, split: {split}, fallback: {fallback}, codec: {codec}, deadline: 20s}}]\n{more}",
             self.common("edge-1"),
             self.model
         );
@@ -175,6 +187,26 @@ impl Mesh {
         }
     }
 
+    /// The split and the plan of the first model, once there is one; as the status page says them.
+    pub(crate) async fn wait_planned(&self, edge: &EdgeNode) -> (String, String) {
+        let start = Instant::now();
+        loop {
+            let request = "GET /status HTTP/1.1\r\nhost: edge\r\nconnection: close\r\n\r\n";
+            let (_, status) = exchange(edge.admin(), request.as_bytes()).await;
+            let sections = status["sections"].as_array().unwrap();
+            let models = sections.iter().find(|section| section["title"] == "Models").unwrap();
+            let of = |name: &str| {
+                let column = models["columns"].as_array().unwrap().iter().position(|it| it == name).unwrap();
+                models["rows"][0][column].as_str().unwrap().to_owned()
+            };
+            if of("plan") != "none yet" {
+                return (of("split"), of("plan"));
+            }
+            assert!(start.elapsed() < Duration::from_secs(20), "no plan: {status}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
     fn common(&self, node: &str) -> String {
         let folder = self.folder.path().display();
         format!(
@@ -188,14 +220,17 @@ impl Mesh {
 /// Asks over plain HTTP, as any client might; the status and the JSON that came back.
 pub(crate) async fn ask(edge: &EdgeNode, model: &str, body: &Value) -> (u16, Value) {
     let body = body.to_string();
-    let mut stream = TcpStream::connect(edge.http()).await.unwrap();
     let head = format!(
         "POST /v2/models/{model}/infer HTTP/1.1\r\nhost: edge\r\nconnection: close\r\n\
          content-type: application/json\r\ncontent-length: {}\r\n\r\n",
         body.len()
     );
-    stream.write_all(head.as_bytes()).await.unwrap();
-    stream.write_all(body.as_bytes()).await.unwrap();
+    exchange(edge.http(), (head + &body).as_bytes()).await
+}
+
+async fn exchange(address: SocketAddr, request: &[u8]) -> (u16, Value) {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(request).await.unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();
     let status = answer.split(' ').nth(1).unwrap().parse().unwrap();

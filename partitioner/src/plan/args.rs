@@ -67,9 +67,10 @@ pub(crate) struct WishArgs {
     /// The first boundary that may leave the edge
     #[arg(long, value_name = "BOUNDARY", value_parser = ask::boundary)]
     pub(crate) privacy_floor: Option<usize>,
-    /// Least share of answers that are the whole model's, as 99%
-    #[arg(long, value_name = "SHARE", value_parser = ask::share)]
-    pub(crate) agreement_floor: Option<f64>,
+    /// Least share of answers that are the whole model's: which of the codecs that the model was packed
+    /// with may be used
+    #[arg(long, default_value = "99.5%", value_name = "SHARE", value_parser = ask::share)]
+    pub(crate) agreement_floor: f64,
     /// Most energy of a request, as 50mJ
     #[arg(long, value_name = "ENERGY", value_parser = ask::joules)]
     pub(crate) energy: Option<f64>,

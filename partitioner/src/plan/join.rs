@@ -3,15 +3,19 @@
 use super::args::{LinkArgs, WishArgs};
 use super::devices::Witness;
 use anyhow::bail;
+use kerf_bundle::{Codecs, Coding, MeasuredCodec};
 use kerf_planner::tiers::Problem;
-use kerf_planner::{Machine, Shapes, Way, assemble};
+use kerf_planner::{Coded, Machine, Shapes, Way, assemble};
 use kerf_profile::{BoundarySize, Codec, Profile};
 
 /// The problem that devices, from the edge on, and the links between them make. `raw` are the bytes
-/// of the boundaries where no profile looked at inputs.
+/// of the boundaries where no profile looked at inputs. Results travel under a codec, too, unless they
+/// shall be `plain`.
 pub(super) fn problem(
     devices: &[Witness],
     raw: &[Option<u64>],
+    codecs: Option<&Codecs>,
+    plain: bool,
     link: &LinkArgs,
     wish: &WishArgs,
 ) -> anyhow::Result<Problem> {
@@ -25,13 +29,53 @@ pub(super) fn problem(
             money_per_second: if index == end { wish.price_per_hour / 3600.0 } else { 0.0 },
         });
     }
-    let shapes = Shapes { raw: raw.iter().map(|bytes| bytes.map(|bytes| bytes as f64)).collect() };
+    let last = raw.len().saturating_sub(1);
+    let shapes = Shapes {
+        raw: raw.iter().map(|bytes| bytes.map(|bytes| bytes as f64)).collect(),
+        coded: (0..last).map(|boundary| offered(codecs, boundary).map(coded).collect()).collect(),
+        result: (!plain).then(|| truest(codecs, last, wish.agreement_floor)).flatten().map(coded),
+    };
     let mut problem = assemble(&machines, &ways(end, link, wish)?, &shapes)?;
     // Hosts may be alike; roles are what the user named the profiles by.
     for (tier, device) in problem.tiers.iter_mut().zip(devices) {
         tier.name.clone_from(&device.role);
     }
     Ok(problem)
+}
+
+/// The codecs of a boundary that no other beats; tensors as they are need none.
+fn offered(codecs: Option<&Codecs>, boundary: usize) -> impl Iterator<Item = &MeasuredCodec> {
+    let is_coded = |codec: &&MeasuredCodec| codec.is_on_front && codec.id != Coding::RAW.number();
+    codecs.into_iter().flat_map(move |codecs| codecs.at(boundary)).filter(is_coded)
+}
+
+/// The one that loses least, of those the smallest: what it loses is paid by every plan.
+fn truest(codecs: Option<&Codecs>, boundary: usize, floor: f64) -> Option<&MeasuredCodec> {
+    let key = |codec: &MeasuredCodec| (1.0 - codec.agreement.share(), codec.bytes.mean);
+    let enough = offered(codecs, boundary).filter(|codec| codec.agreement.share() >= floor);
+    enough.min_by(|a, b| key(a).0.total_cmp(&key(b).0).then(key(a).1.total_cmp(&key(b).1)))
+}
+
+fn coded(codec: &MeasuredCodec) -> Coded {
+    Coded {
+        name: codec.name.clone(),
+        bytes_mean: codec.bytes.mean,
+        bytes_p90: codec.bytes.p90,
+        encode: codec.encode,
+        decode: codec.decode,
+        agreement_loss: 1.0 - codec.agreement.share(),
+    }
+}
+
+/// The names of codecs that send a picture's pixels.
+pub(super) fn pixel_codecs(codecs: Option<&Codecs>) -> Vec<&str> {
+    let is_pixels = |codec: &&MeasuredCodec| matches!(Coding::from_number(codec.id), Some(Coding::Pixels(_)));
+    codecs
+        .into_iter()
+        .flat_map(|codecs| codecs.at(0))
+        .filter(is_pixels)
+        .map(|codec| codec.name.as_str())
+        .collect()
 }
 
 /// What a profile says of a boundary in an encoding.

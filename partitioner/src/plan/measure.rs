@@ -22,7 +22,7 @@ use clap::Args;
 use client::Client;
 use compare::{Compared, Seen};
 use kerf_bundle::Bundle;
-use kerf_settings::Split;
+use kerf_settings::{CodecChoice, Split};
 use nodes::{Nodes, Setting};
 use requests::Requests;
 use std::path::PathBuf;
@@ -122,11 +122,26 @@ fn chosen(report: &Report) -> Vec<usize> {
 }
 
 fn left_out(choice: &Choice) -> Option<String> {
-    if choice.payload == weigh::payload_name(weigh::PIXELS, true) {
-        return Some("nodes cannot ship pixels as they are yet".into());
+    if is(choice, weigh::PIXELS) {
+        return Some("the model was packed without inputs, so nodes cannot ship pixels".into());
     }
     let takes = choice.mean_s();
     (takes > TOO_LONG).then(|| format!("it is predicted to take {}", print::seconds(takes)))
+}
+
+/// What the edge node is told of the choice's codec.
+fn codec(choice: &Choice) -> CodecChoice {
+    let is_plain = [weigh::RAW, weigh::ENCODED].iter().any(|codec| is(choice, codec));
+    // What stays here is sent nowhere.
+    if is_plain || choice.bytes_up == 0.0 {
+        CodecChoice::Raw
+    } else {
+        CodecChoice::Named(choice.payload.clone())
+    }
+}
+
+fn is(choice: &Choice, codec: &str) -> bool {
+    choice.payload == weigh::payload_name(codec, false)
 }
 
 /// What a choice's requests took.
@@ -149,9 +164,9 @@ async fn ask(
         split if split == last => Split::Edge,
         split => Split::Boundary(u16::try_from(split)?),
     };
-    let edge = nodes.edge(split).await?;
+    let edge = nodes.edge(split, codec(choice)).await?;
     let mut client = Client::connect(edge.http(), requests.model()).await?;
-    let is_raw = choice.split == 0 && choice.payload == weigh::payload_name(weigh::RAW, false);
+    let is_raw = choice.split == 0 && !is(choice, weigh::ENCODED);
     let warm_up = if choice.mean_s() > LONG { 1 } else { WARM_UP };
     let bar = progress((warm_up + count) as u64, &choice.name);
     let (mut seen, mut left_out) = (Vec::with_capacity(count), 0);

@@ -115,7 +115,7 @@ pub(crate) struct Choice {
     pub(crate) split: usize,
     /// Who runs what, in order.
     pub(crate) route: Vec<Leg>,
-    /// What travels: `raw`, `picture`, `u8`.
+    /// What leaves the edge: `raw`, `picture`, `u8 pixels`, or the name of a codec.
     pub(crate) payload: String,
     /// Expected times, in the order in which they pass.
     pub(crate) parts: Vec<Part>,
@@ -141,7 +141,7 @@ pub(crate) struct Choice {
 }
 
 /// A device's share of a route; `from == to` where it runs nothing.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Leg {
     pub(crate) device: usize,
     pub(crate) from: usize,
@@ -291,6 +291,15 @@ impl Report {
             .map(|(_, choice)| choice)
             .collect();
         others.sort_by(|a, b| a.objective.total_cmp(&b.objective));
+        let chosen = self.chosen();
+        let mut seen: Vec<&Choice> = Vec::new();
+        others.retain(|choice| {
+            // At the inputs every encoding is a choice of its own.
+            let has = |other: &Choice| choice.split > 0 && other.route == choice.route;
+            let is_known = seen.iter().copied().chain([chosen]).any(has);
+            seen.push(choice);
+            !is_known
+        });
         others
     }
 }

@@ -63,6 +63,7 @@ fn choices(report: &Report, paint: Paint) -> String {
         ("p95", Align::Right),
         ("sent", Align::Right),
         ("energy", Align::Right),
+        ("agrees", Align::Right),
         ("", Align::Left),
     ]);
     let runners = report.runners_up();
@@ -79,7 +80,7 @@ fn choices(report: &Report, paint: Paint) -> String {
     table.render(paint)
 }
 
-fn row(report: &Report, choice: &Choice, is_chosen: bool, paint: Paint) -> [String; 11] {
+fn row(report: &Report, choice: &Choice, is_chosen: bool, paint: Paint) -> [String; 12] {
     let of = |stages: &[Stage]| match stages.iter().map(|stage| choice.of(*stage)).sum::<f64>() {
         seconds if seconds > 0.0 => print::seconds(seconds),
         _ => "–".into(),
@@ -101,6 +102,7 @@ fn row(report: &Report, choice: &Choice, is_chosen: bool, paint: Paint) -> [Stri
         print::seconds(choice.p95_s),
         print::bytes(choice.bytes_up as u64),
         choice.joules.map_or_else(|| "?".into(), print::joules),
+        words::percent(choice.agreement),
         worse,
     ]
 }

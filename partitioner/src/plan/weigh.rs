@@ -1,6 +1,7 @@
 //! Every choice and every baseline, weighed by the planner: what the report compares.
 
 use super::report::{Baseline, Choice, Leg, Part, Stage};
+use super::words;
 use crate::print;
 use kerf_planner::tiers::{
     self, Constraints, Dist, Objective, Part as Piece, PartKind, Pin, Plan, Problem, Ranges, Ship, Shipment,
@@ -28,20 +29,28 @@ pub(super) struct Weighed {
 }
 
 impl Question<'_> {
-    /// The best plan, and the best one for each other place to leave the first tier, whatever limits
-    /// they break. At the inputs every encoding is a choice of its own, since those are baselines.
+    /// The best plan, and the best ones for each other place to leave the first tier, whatever limits
+    /// they break; but codecs that agree too rarely are nobody's choice. At the inputs every encoding is
+    /// a choice of its own, since those are baselines.
     pub(super) fn weigh(&self) -> Result<Weighed, tiers::PlanError> {
         let best = tiers::plan(self.problem, self.objective, self.constraints)?.best;
         let last = self.problem.last();
         let mut plans: Vec<Plan> = Vec::new();
         let remote = Pin { from: 0, to: last, tier: self.problem.tiers.len() - 1 };
         let mut found = Vec::new();
-        for codec in 0..self.problem.shipments[0].len() {
-            found.extend(self.leaving(0, Some(codec)));
-            found.extend(self.pinned(vec![remote], (0, Some(codec))));
+        for (codec, shipment) in self.problem.shipments[0].iter().enumerate() {
+            if self.agrees(1.0 - shipment.agreement_loss) {
+                found.extend(self.leaving(0, Some(codec)));
+                found.extend(self.pinned(vec![remote], (0, Some(codec))));
+            }
         }
-        found.extend((1..=last).filter_map(|split| self.leaving(split, None)));
-        found.extend(tiers::pareto(self.problem)?);
+        for split in 1..=last {
+            // Beside the best codec none: what a planner without codecs has.
+            let raw = self.problem.shipments[split].iter().position(|shipment| shipment.codec == RAW);
+            found.extend(self.leaving(split, None));
+            found.extend(raw.filter(|_| split < last).and_then(|raw| self.leaving(split, Some(raw))));
+        }
+        found.extend(tiers::pareto(self.problem)?.into_iter().filter(|plan| self.agrees(plan.agreement)));
         for extra in found.into_iter().chain([best.clone()]) {
             if !plans.iter().any(|plan| plan.stages == extra.stages) {
                 plans.push(extra);
@@ -50,6 +59,11 @@ impl Question<'_> {
         plans.sort_by(|a, b| (split(a, last), &a.stages).cmp(&(split(b, last), &b.stages)));
         let best = plans.iter().position(|plan| plan.stages == best.stages).unwrap_or(0);
         Ok(Weighed { plans, best })
+    }
+
+    /// Whether a share of answers that agree is enough.
+    pub(super) fn agrees(&self, share: f64) -> bool {
+        self.constraints.agreement.is_none_or(|floor| share >= floor - 1e-12)
     }
 
     /// The best plan that leaves the first tier at a boundary, by the objective alone.
@@ -73,7 +87,8 @@ impl Question<'_> {
             let only = problem.shipments[split].get(codec)?.clone();
             problem.shipments[split] = vec![only];
         }
-        let constraints = Constraints { pins, ..Constraints::default() };
+        let constraints =
+            Constraints { pins, agreement: self.constraints.agreement, ..Constraints::default() };
         let mut plan = tiers::plan(&problem, self.objective, &constraints).ok()?.best;
         if let (Some(codec), Some(stage)) = (codec, plan.stages.first_mut()) {
             stage.ship = stage.ship.map(|ship| Ship { codec, ..ship });
@@ -97,8 +112,8 @@ impl Question<'_> {
         if constraints.bytes.is_some_and(|most| plan.egress_bytes > most * (1.0 + 1e-12)) {
             out.push(format!("sends {}", print::bytes(plan.egress_bytes as u64)));
         }
-        if constraints.agreement.is_some_and(|least| plan.agreement < least - 1e-12) {
-            out.push(format!("agrees in {:.1}%", plan.agreement * 100.0));
+        if !self.agrees(plan.agreement) {
+            out.push(format!("agrees in {}", words::percent(plan.agreement)));
         }
         let floor = constraints.privacy_floor;
         if plan.split().is_some_and(|ship| ship.boundary < floor) {
@@ -187,7 +202,7 @@ pub(super) fn choice(
         p50_s: plan.quantile(0.5),
         p95_s: plan.quantile(0.95),
         bytes_up: plan.egress_bytes,
-        bytes_down: if ship.is_some() { result * problem.result_bytes.mean } else { 0.0 },
+        bytes_down: if ship.is_some() { result * problem.reply.bytes.mean } else { 0.0 },
         joules: Some(plan.energy),
         money: Some(plan.money * 1e6),
         agreement: plan.agreement,
@@ -222,6 +237,10 @@ fn parts(problem: &Problem, plan: &Plan) -> Vec<Part> {
             PartKind::Queue { .. } => Stage::Queue,
             PartKind::Decode { tier } => of(*tier, Stage::Decode),
             PartKind::Back { .. } => Stage::Down,
+            // Results mostly go as they are.
+            PartKind::EncodeResult { .. } | PartKind::DecodeResult if time.mean == 0.0 => continue,
+            PartKind::EncodeResult { tier } => of(*tier, Stage::Cloud),
+            PartKind::DecodeResult => Stage::Edge,
         };
         let seconds = probability * time.mean;
         match parts.last_mut() {
@@ -244,8 +263,14 @@ pub(super) fn mark_front(choices: &mut [Choice]) {
     }
 }
 
-/// The four things that a user without this tool would do.
-pub(super) fn baselines(problem: &Problem, plans: &[Plan], chain: Result<usize, String>) -> Vec<Baseline> {
+/// The four things that a user without this tool would do. `pixel_codecs` send a picture's pixels.
+pub(super) fn baselines(
+    question: &Question<'_>,
+    plans: &[Plan],
+    pixel_codecs: &[&str],
+    chain: Result<usize, String>,
+) -> Vec<Baseline> {
+    let problem = question.problem;
     let last = problem.last();
     let end = problem.tiers.len() - 1;
     let is_remote = |plan: &&Plan, codec: &dyn Fn(&str) -> bool| {
@@ -254,7 +279,13 @@ pub(super) fn baselines(problem: &Problem, plans: &[Plan], chain: Result<usize, 
     };
     let at = |wanted: &dyn Fn(&Plan) -> bool| plans.iter().position(wanted);
     let local = at(&|plan| plan.split().is_none());
-    let packed = at(&|plan| is_remote(&plan, &|codec| codec == ENCODED || codec == PIXELS));
+    let is_packed = |codec: &str| codec == ENCODED || codec == PIXELS || pixel_codecs.contains(&codec);
+    let packed = plans
+        .iter()
+        .enumerate()
+        .filter(|(_, plan)| is_remote(plan, &is_packed) && question.agrees(plan.agreement))
+        .min_by(|(_, a), (_, b)| a.score.total_cmp(&b.score))
+        .map(|(index, _)| index);
     let raw = at(&|plan| is_remote(&plan, &|codec| codec == RAW));
     let baseline = |name: &str, choice: Option<usize>, note: &str, missing: &str| Baseline {
         name: name.into(),
@@ -262,8 +293,11 @@ pub(super) fn baselines(problem: &Problem, plans: &[Plan], chain: Result<usize, 
         note: if choice.is_some() { note } else { missing }.into(),
     };
     let how = match packed.and_then(|index| payload(problem, &plans[index])) {
-        Some(PIXELS) => "pixels as u8, before the affine part of the preprocessing",
-        _ => "encoded pictures as they came",
+        Some(PIXELS) => "pixels as u8, before the affine part of the preprocessing".to_owned(),
+        Some(codec) if pixel_codecs.contains(&codec) => {
+            format!("the pixels that the model looks at, as {codec}")
+        }
+        _ => "encoded pictures as they came".to_owned(),
     };
     let (chain, why) = match chain {
         Ok(index) => (Some(index), "boundaries of one tensor, times as sums over layers".to_owned()),
@@ -274,7 +308,7 @@ pub(super) fn baselines(problem: &Problem, plans: &[Plan], chain: Result<usize, 
         baseline(
             "compressed input, all in the cloud",
             packed,
-            how,
+            &how,
             "the model takes no pictures, or none were measured",
         ),
         baseline("raw tensor, all in the cloud", raw, "", "the cloud cannot run the whole model"),
@@ -282,8 +316,8 @@ pub(super) fn baselines(problem: &Problem, plans: &[Plan], chain: Result<usize, 
     ]
 }
 
-/// The problem as a planner of chains sees it: times are sums over layers, and only a boundary of a
-/// single tensor is a place to cut (Kang et al., "Neurosurgeon", 2017). `steps` are the seconds
+/// The problem as a planner of chains sees it: times are sums over layers, tensors go as they are, and
+/// only a boundary of a single tensor is a place to cut (Kang et al., "Neurosurgeon", 2017). `steps` are the seconds
 /// between neighbouring boundaries, by tier.
 pub(super) fn as_chain(problem: &Problem, steps: &[Vec<f64>], is_single: &[bool]) -> Problem {
     let mut chain = problem.clone();
@@ -293,6 +327,7 @@ pub(super) fn as_chain(problem: &Problem, steps: &[Vec<f64>], is_single: &[bool]
         tier.times = Ranges::new(last, |from, to| Some(sum(from, to)));
     }
     for (boundary, shipments) in chain.shipments.iter_mut().enumerate() {
+        shipments.retain(|shipment| [RAW, ENCODED, PIXELS].contains(&shipment.codec.as_str()));
         if boundary > 0 && !is_single.get(boundary).copied().unwrap_or(false) {
             shipments.clear();
         }

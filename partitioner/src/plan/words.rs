@@ -1,6 +1,7 @@
 //! The sentences that terminal and page share.
 
 use super::report::{Baseline, Choice, Report};
+use super::weigh::RAW;
 use crate::print;
 
 /// Choices that differ by less are equally good: predictions are not better than that.
@@ -54,7 +55,11 @@ pub(super) fn instruction(report: &Report, choice: &Choice) -> String {
             noun(&choice.payload),
             place(report, choice)
         ),
-        split => format!("Run b0..b{split} on the edge and send {sent} from b{split}"),
+        split => {
+            let codec = Some(choice.payload.as_str()).filter(|payload| *payload != RAW);
+            let codec = codec.map_or_else(String::new, |codec| format!(" as {codec}"));
+            format!("Run b0..b{split} on the edge and send {sent} from b{split}{codec}")
+        }
     }
 }
 
@@ -115,6 +120,11 @@ pub(super) fn times(factor: f64) -> String {
     }
 }
 
+/// `99.5%`, `100%`: to a hundredth.
+pub(super) fn percent(share: f64) -> String {
+    format!("{}%", (share * 1e4).round() / 1e2)
+}
+
 /// `×1.8`, `÷3.2`: how a condition must change.
 pub(super) fn change(factor: f64) -> String {
     if factor >= 1.0 { format!("{} more", times(factor)) } else { format!("{} less", times(1.0 / factor)) }
@@ -123,8 +133,9 @@ pub(super) fn change(factor: f64) -> String {
 fn noun(payload: &str) -> String {
     match payload {
         "raw" => "raw input tensor".into(),
-        "u8" => "input as u8 pixels".into(),
-        other => format!("encoded {other}"),
+        "u8 pixels" => "input as u8 pixels".into(),
+        "picture" => "encoded picture".into(),
+        codec => format!("input as {codec}"),
     }
 }
 

@@ -55,7 +55,7 @@ fn machine(profile: &Profile) -> Machine<'_> {
 const WAY: Way = Way { up: 1e6, down: 1e6, rtt: 0.1, money_per_byte: 0.0 };
 
 fn shapes() -> Shapes {
-    Shapes { raw: vec![Some(2e6), Some(1e5), Some(4.0)] }
+    Shapes { raw: vec![Some(2e6), Some(1e5), Some(4.0)], ..Shapes::default() }
 }
 
 #[test]
@@ -136,4 +136,88 @@ fn sparse_traffic_finds_machines_that_rested() {
     assert_eq!(dense.tiers[0].times.at(0, 2).unwrap().mean, 2.0);
     let front = HTTP + (2e6 + 4.0) * HTTP_BYTE + 2.0 * 0.01;
     assert!((sparse.tiers[0].queue.mean - front).abs() < 1e-12);
+}
+
+fn coded(name: &str, bytes: f64, agreement_loss: f64) -> Coded {
+    let (bytes_mean, bytes_p90) = (bytes, bytes * 1.2);
+    Coded { name: name.into(), bytes_mean, bytes_p90, encode: 0.03, decode: 0.02, agreement_loss }
+}
+
+#[test]
+fn a_codec_is_arithmetic() {
+    let (edge, cloud) = (profile("edge", 1.0), profile("cloud", 100.0));
+    let result = Coded { encode: 0.005, decode: 0.004, ..coded("half", 2.0, 0.002) };
+    let coded = vec![Vec::new(), vec![coded("small", 1e4, 0.01)]];
+    let shapes = Shapes { coded, result: Some(result), ..shapes() };
+    let problem = assemble(&[machine(&edge), machine(&cloud)], &[WAY], &shapes).unwrap();
+    let best = plan(&problem, &Objective::Latency, &Constraints::default()).unwrap().best;
+    let ship = best.split().unwrap();
+    assert_eq!((ship.boundary, problem.shipments[1][ship.codec].codec.as_str()), (1, "small"));
+    let bytes = (1e4 + MESSAGE) * PACKETS;
+    assert!((best.egress_bytes - bytes).abs() < 1e-9);
+    assert!((best.agreement - (1.0 - 0.01 - 0.002)).abs() < 1e-12);
+    let link = 0.1 + HANDLING + (bytes + (2.0 + MESSAGE) * PACKETS) / 1e6;
+    let front = problem.tiers[0].queue.mean;
+    let computing = 1.0 + 0.03 + 0.02 + 0.01 + 0.005 + 0.004;
+    assert!((best.latency.mean - (front + computing + link)).abs() < 1e-9, "{best:#?}");
+    let kinds: Vec<PartKind> = best.parts.iter().map(|part| part.kind).collect();
+    let end = [PartKind::EncodeResult { tier: 1 }, PartKind::Back { link: 0 }, PartKind::DecodeResult];
+    assert!(kinds.ends_with(&end), "{kinds:?}");
+}
+
+proptest::proptest! {
+    /// Among codecs of rising loss and falling bytes, over a link where bytes are all that counts, the
+    /// last one within the floor is taken, and what results lose counts.
+    #[test]
+    fn a_floor_excludes_what_agrees_too_rarely(
+        losses in proptest::collection::btree_set(1u32..2000, 1..6),
+        lost_back in 0u32..500,
+        floor in 0u32..3000,
+    ) {
+        let (edge, cloud) = (profile("edge", 1.0), profile("cloud", 100.0));
+        let share = |it: u32| f64::from(it) / 1e4;
+        let all: Vec<Coded> = losses
+            .iter()
+            .enumerate()
+            .map(|(index, loss)| coded(&format!("c{loss}"), 1e5 / 2f64.powi(index as i32 + 1), share(*loss)))
+            .collect();
+        let shapes = Shapes {
+            coded: vec![Vec::new(), all],
+            result: Some(coded("back", 4.0, share(lost_back))),
+            ..shapes()
+        };
+        let way = Way { up: 1e5, down: 1e5, ..WAY };
+        let problem = assemble(&[machine(&edge), machine(&cloud)], &[way], &shapes).unwrap();
+        let constraints = Constraints { agreement: Some(1.0 - share(floor)), ..Constraints::default() };
+        let best = plan(&problem, &Objective::Latency, &constraints).unwrap().best;
+        let within = losses.iter().rfind(|loss| **loss + lost_back <= floor);
+        let sent = best.split().map(|ship| problem.shipments[ship.boundary][ship.codec].codec.clone());
+        // Raw halves take a second each here and as much on the link.
+        proptest::prop_assert_eq!(sent, within.map(|loss| format!("c{loss}")));
+        let lost = within.map_or(0.0, |loss| share(loss + lost_back));
+        proptest::prop_assert!((best.agreement - (1.0 - lost)).abs() < 1e-12);
+    }
+}
+
+#[test]
+fn pixels_under_a_codec_are_there_once_the_picture_is_decoded() {
+    let (mut edge, cloud) = (profile("edge", 1.0), profile("cloud", 100.0));
+    let encoded = BoundarySize {
+        boundary: 0,
+        codec: Codec::Encoded,
+        bytes_mean: 1e4,
+        bytes_p90: 1e4,
+        encode_s: 0.0,
+        decode_s: 0.25,
+    };
+    edge.sizes = Some(Sizes { samples: 1, inputs: "pictures".into(), boundaries: vec![encoded] });
+    let shapes = Shapes { coded: vec![vec![coded("jpeg90", 5e3, 0.0)]], ..shapes() };
+    let problem = assemble(&[machine(&edge), machine(&cloud)], &[WAY], &shapes).unwrap();
+    let [encoded, raw, jpeg] = &problem.shipments[0][..] else { panic!("{:?}", problem.shipments[0]) };
+    assert_eq!(
+        (encoded.codec.as_str(), raw.codec.as_str(), jpeg.codec.as_str()),
+        ("encoded", "raw", "jpeg90")
+    );
+    assert!((jpeg.encode[0].mean - raw.encode[0].mean - 0.03).abs() < 1e-12);
+    assert_eq!((jpeg.decode[1].mean, encoded.decode[1].mean), (0.02, 0.25));
 }

@@ -1,7 +1,7 @@
 //! What must hold of a problem before it is planned.
 
 use super::dist::Dist;
-use super::problem::{Exit, Problem, Shipment, Tier};
+use super::problem::{Exit, Problem, Reply, Shipment, Tier};
 use super::{Constraints, Objective};
 
 /// What is wrong with a problem, a constraint or an objective.
@@ -69,7 +69,7 @@ pub(super) fn problem(problem: &Problem) -> Checked {
             shipment(it, boundary, problem.tiers.len())?;
         }
     }
-    dist(|| "result bytes".into(), problem.result_bytes)?;
+    reply(&problem.reply, problem.tiers.len())?;
     exits(&problem.exits, last)
 }
 
@@ -106,6 +106,17 @@ fn shipment(it: &Shipment, boundary: usize, tiers: usize) -> Checked {
         }
     }
     Ok(())
+}
+
+fn reply(reply: &Reply, tiers: usize) -> Checked {
+    let of = |what: &'static str| move || format!("result: {what}");
+    dist(of("bytes"), reply.bytes)?;
+    count(of("tiers that encode"), reply.encode.len(), tiers)?;
+    for (tier, time) in reply.encode.iter().enumerate() {
+        dist(|| format!("result: seconds to encode on tier {tier}"), *time)?;
+    }
+    dist(of("seconds to decode"), reply.decode)?;
+    share(of("loss of agreement"), reply.agreement_loss)
 }
 
 fn exits(exits: &[Exit], last: usize) -> Checked {

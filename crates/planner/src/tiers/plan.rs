@@ -111,11 +111,18 @@ pub enum PartKind {
         /// Where.
         tier: usize,
     },
+    /// Encoding the result.
+    EncodeResult {
+        /// Where.
+        tier: usize,
+    },
     /// A result on a link.
     Back {
         /// Which one.
         link: usize,
     },
+    /// Decoding the result on the first tier.
+    DecodeResult,
 }
 
 impl Plan {

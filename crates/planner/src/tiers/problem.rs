@@ -96,6 +96,19 @@ pub struct Shipment {
     pub agreement_loss: f64,
 }
 
+/// A result on its way back to the first tier, from whichever tier finishes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reply {
+    /// Bytes on the wire, the same on every link.
+    pub bytes: Dist,
+    /// Seconds to encode, by tier; the first one's is never paid.
+    pub encode: Vec<Dist>,
+    /// Seconds to decode on the first tier.
+    pub decode: Dist,
+    /// Share of all requests whose answer it changes, at most.
+    pub agreement_loss: f64,
+}
+
 /// A head on the first tier that may answer.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Exit {
@@ -119,10 +132,17 @@ pub struct Problem {
     pub links: Vec<Link>,
     /// By boundary, from the inputs to the outputs; those of the last boundary are not used.
     pub shipments: Vec<Vec<Shipment>>,
-    /// Bytes of a result on its way back, the same on every link.
-    pub result_bytes: Dist,
+    /// What a request that left the first tier gets back.
+    pub reply: Reply,
     /// In order of their boundaries.
     pub exits: Vec<Exit>,
+}
+
+impl Reply {
+    /// A result that goes as it is.
+    pub fn plain(bytes: Dist, tiers: usize) -> Self {
+        Self { bytes, encode: vec![Dist::default(); tiers], decode: Dist::default(), agreement_loss: 0.0 }
+    }
 }
 
 impl Problem {

@@ -85,7 +85,11 @@ impl Problem {
             shipment.encode[tier] = shipment.encode[tier].scaled(times);
             shipment.decode[tier] = shipment.decode[tier].scaled(times);
         }
+        if let Some(encode) = self.reply.encode.get_mut(tier) {
+            *encode = encode.scaled(times);
+        }
         if tier == 0 {
+            self.reply.decode = self.reply.decode.scaled(times);
             self.exits.iter_mut().for_each(|exit| exit.head = exit.head.scaled(times));
         }
     }

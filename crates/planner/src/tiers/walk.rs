@@ -107,7 +107,20 @@ impl<'a> Walk<'a> {
         if at < to {
             self.compute(tier, at, to)?;
         }
+        if tier > 0 && to == self.problem.last() {
+            self.reply(tier);
+        }
         Some(())
+    }
+
+    /// The result, where it was not made on the first tier. The links were paid on the way there.
+    fn reply(&mut self, tier: usize) {
+        let reply = &self.problem.reply;
+        self.totals.loss += reply.agreement_loss;
+        self.busy(PartKind::EncodeResult { tier }, tier, reply.encode[tier]);
+        // From here on nobody waits for others.
+        self.totals.watts = 0.0;
+        self.busy(PartKind::DecodeResult, 0, reply.decode);
     }
 
     /// Encodes on one tier, crosses the links to another, decodes there. The way back over the
@@ -121,9 +134,9 @@ impl<'a> Walk<'a> {
         self.totals.watts += problem.tiers[from].wait_watts;
         for (link, it) in problem.links.iter().enumerate().take(to).skip(from) {
             self.wait(PartKind::Up { link }, it.up_delay.plus(shipment.bytes.times(it.up)));
-            self.wait(PartKind::Back { link }, it.down_delay.plus(problem.result_bytes.times(it.down)));
+            self.wait(PartKind::Back { link }, it.down_delay.plus(problem.reply.bytes.times(it.down)));
             let totals = &mut self.totals;
-            let both = totals.reach * (shipment.bytes.mean + problem.result_bytes.mean);
+            let both = totals.reach * (shipment.bytes.mean + problem.reply.bytes.mean);
             totals.energy += both * it.joules_per_byte;
             totals.money += both * it.money_per_byte;
             totals.bytes += totals.reach * shipment.bytes.mean;
@@ -152,8 +165,12 @@ impl<'a> Walk<'a> {
         totals.energy += totals.reach * time.mean * totals.watts;
         let part = Part { kind, probability: totals.reach, time };
         if let Some(record) = &mut self.record {
-            let is_back = matches!(kind, PartKind::Back { .. });
-            if is_back { record.back.push(part) } else { record.parts.push(part) }
+            match kind {
+                PartKind::Back { .. } => record.back.push(part),
+                // What is noted of the way back is turned round.
+                PartKind::DecodeResult => record.back.insert(0, part),
+                _ => record.parts.push(part),
+            }
         }
     }
 }

@@ -2,7 +2,7 @@
 //! definitions.
 
 use kerf_planner::tiers::{
-    Constraints, Deadline, Dist, Exit, Link, Pin, Problem, Ranges, Ship, Shipment, Stage, Tier,
+    Constraints, Deadline, Dist, Exit, Link, Pin, Problem, Ranges, Reply, Ship, Shipment, Stage, Tier,
 };
 use proptest::prelude::*;
 
@@ -92,7 +92,13 @@ fn random(tiers: usize, last: usize, seed: u64) -> Problem {
             exits.push(Exit { boundary, probability, head: n.dist(3e-4), agreement_loss });
         }
     }
-    Problem { tiers, links, shipments, result_bytes: n.dist(1000.0), exits }
+    let reply = Reply {
+        bytes: n.dist(1000.0),
+        encode: tiers.iter().map(|_| n.dist(2e-4)).collect(),
+        decode: n.dist(1e-4),
+        agreement_loss: if n.chance(0.5) { 0.0 } else { 0.02 * n.unit() },
+    };
+    Problem { tiers, links, shipments, reply, exits }
 }
 
 pub(crate) fn constraints(problem: &Problem, seed: u64) -> Constraints {
@@ -234,7 +240,7 @@ fn value(problem: &Problem, stages: Vec<Stage>) -> Option<Value> {
         for link in from.tier..to.tier {
             let it = &problem.links[link];
             for (size, rate, delay) in
-                [(shipment.bytes, it.up, it.up_delay), (problem.result_bytes, it.down, it.down_delay)]
+                [(shipment.bytes, it.up, it.up_delay), (problem.reply.bytes, it.down, it.down_delay)]
             {
                 let (seconds, spread) = product(size, rate);
                 hop += seconds + delay.mean;
@@ -247,6 +253,7 @@ fn value(problem: &Problem, stages: Vec<Stage>) -> Option<Value> {
         let tier = &problem.tiers[to.tier];
         let mut work = vec![shipment.decode[to.tier], (*tier.times.at(to.from, to.to))?];
         work.extend(to.ship.map(|ship| problem.shipments[ship.boundary][ship.codec].encode[to.tier]));
+        work.extend(to.ship.is_none().then(|| problem.reply.encode[to.tier]));
         for time in &work {
             hop += time.mean;
             variance += var(*time);
@@ -262,6 +269,15 @@ fn value(problem: &Problem, stages: Vec<Stage>) -> Option<Value> {
     for (index, (tier, _)) in waits.iter().enumerate() {
         let seconds: f64 = waits[index..].iter().map(|(_, hop)| hop).sum();
         energy += reach * seconds * problem.tiers[*tier].wait_watts;
+    }
+    if stages.len() > 1 {
+        // The first tier has stopped waiting by then.
+        let decode = problem.reply.decode;
+        mean += decode.mean;
+        variance += var(decode);
+        energy += reach * decode.mean * first.busy_watts;
+        money += reach * decode.mean * first.money_per_second;
+        loss += problem.reply.agreement_loss;
     }
     ends.push((reach, mean, variance));
     let latency = ends.iter().map(|(probability, mean, _)| probability * mean).sum();

@@ -244,7 +244,7 @@ proptest! {
 
 #[test]
 fn what_is_wrong_is_named() {
-    use kerf_planner::tiers::{Dist, Link, Ranges, Shipment, Tier};
+    use kerf_planner::tiers::{Dist, Link, Ranges, Reply, Shipment, Tier};
     let tier = |name: &str, seconds: f64| Tier {
         name: name.into(),
         times: Ranges::new(2, |from, to| Some(Dist::exact(seconds * (to - from) as f64))),
@@ -274,11 +274,11 @@ fn what_is_wrong_is_named() {
         tiers: vec![tier("device", 0.05), tier("cloud", 0.005)],
         links: vec![link],
         shipments: vec![vec![shipment]; 3],
-        result_bytes: Dist::exact(100.0),
+        reply: Reply::plain(Dist::exact(100.0), 2),
         exits: Vec::new(),
     };
     type Spoil = fn(&mut Problem, &mut Constraints);
-    let cases: [(Spoil, &str); 9] = [
+    let cases: [(Spoil, &str); 11] = [
         (
             |problem, _| problem.links[0].up.mean = 1.0 / 0.0,
             "link 0: seconds per byte up is inf, it must be finite and not negative",
@@ -286,6 +286,8 @@ fn what_is_wrong_is_named() {
         (|problem, _| problem.tiers[1].queue.sd = f64::NAN, "spread of tier `cloud`: queue is NaN"),
         (|problem, _| problem.links.clear(), "links between tiers: 0, there must be 1"),
         (|problem, _| problem.shipments[1][0].bytes.mean = -1.0, "b1 as raw: bytes is -1"),
+        (|problem, _| problem.reply.decode.mean = f64::NAN, "result: seconds to decode is NaN"),
+        (|problem, _| problem.reply.agreement_loss = 1.5, "result: loss of agreement is 1.5"),
         (
             |problem, _| problem.tiers[0].times = Ranges::new(3, |_, _| None),
             "tier `device`: boundaries of its times: 4",

@@ -77,7 +77,7 @@ impl Client {
         };
         Ok(Seen {
             network: seconds(&["network_us"]),
-            cloud: seconds(&["cloud_queue_us", "cloud_decode_us", "cloud_compute_us"]),
+            cloud: seconds(&["cloud_queue_us", "cloud_decode_us", "cloud_compute_us", "cloud_encode_us"]),
             total,
         })
     }

@@ -96,7 +96,7 @@ impl Nodes {
     }
 
     /// An edge node that is connected.
-    pub(super) async fn edge(&self, split: Split) -> anyhow::Result<EdgeNode> {
+    pub(super) async fn edge(&self, split: Split, codec: CodecChoice) -> anyhow::Result<EdgeNode> {
         let settings = EdgeSettings {
             node: EDGE.to_owned(),
             listen: LOOPBACK,
@@ -110,7 +110,7 @@ impl Nodes {
             models: vec![ModelSettings {
                 name: self.setting.model.clone(),
                 split,
-                codec: CodecChoice::Raw,
+                codec,
                 agreement: Share::ALL,
                 fallback: Fallback::None,
                 deadline: PATIENCE,

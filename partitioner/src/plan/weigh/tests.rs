@@ -1,6 +1,6 @@
 use super::*;
 use crate::plan::landscape::{Link as At, changes, map};
-use kerf_planner::tiers::{Deadline, Link, Parameter, Tier};
+use kerf_planner::tiers::{Deadline, Link, Parameter, Reply, Tier};
 
 /// Four steps of 10 ms on the first tier, each next one ten times as fast; a megabyte per second and
 /// 20 ms between neighbours. b2 is small, b3 holds two tensors.
@@ -39,7 +39,7 @@ fn problem(names: &[&str]) -> Problem {
         tiers: names.iter().enumerate().map(tier).collect(),
         links: vec![link; names.len() - 1],
         shipments,
-        result_bytes: Dist::exact(100.0),
+        reply: Reply::plain(Dist::exact(100.0), names.len()),
         exits: Vec::new(),
     }
 }
@@ -105,7 +105,7 @@ fn baselines_are_found_among_the_choices() {
     let question =
         Question { problem: &problem, objective: &Objective::Latency, constraints: &Constraints::default() };
     let plans = question.weigh().unwrap().plans;
-    let found = baselines(&problem, &plans, Err("no layers".into()));
+    let found = baselines(&question, &plans, &[], Err("no layers".into()));
     let names: Vec<Option<String>> =
         found.iter().map(|baseline| baseline.choice.map(|index| name(&problem, &plans[index]))).collect();
     let wanted = [Some("all on the edge"), Some("picture → cloud"), Some("raw tensor → cloud"), None];
@@ -169,4 +169,51 @@ fn changes_turn_the_plan() {
         assert_eq!(winner(beyond), change.winner, "{change:?}");
         assert_ne!(winner(change.factor.powf(0.99)), change.winner, "{change:?}");
     }
+}
+
+/// A codec at b2 that loses little, one that loses much; pixels of a tenth of the picture.
+fn coded() -> Problem {
+    let mut problem = problem(&["edge", "cloud"]);
+    let shipment = |codec: &str, bytes: f64, agreement_loss: f64| Shipment {
+        codec: codec.into(),
+        bytes: Dist::exact(bytes),
+        agreement_loss,
+        ..problem.shipments[2][0].clone()
+    };
+    let (fine, coarse) = (shipment("fine", 2e3, 0.004), shipment("coarse", 500.0, 0.02));
+    let jpeg = [shipment("jpeg90", 3e3, 0.001), shipment("jpeg45", 200.0, 0.03)];
+    problem.shipments[2].extend([fine, coarse]);
+    problem.shipments[0].extend(jpeg);
+    problem
+}
+
+#[test]
+fn codecs_within_the_floor_are_weighed_by_name() {
+    let problem = coded();
+    let constraints = Constraints { agreement: Some(0.995), ..Constraints::default() };
+    let question = Question { problem: &problem, objective: &Objective::Bytes, constraints: &constraints };
+    let weighed = question.weigh().unwrap();
+    let mut choices: Vec<Choice> = weighed.plans.iter().map(|plan| choice(&question, plan, &ALL)).collect();
+    mark_front(&mut choices);
+    let of =
+        |name: &str| choices.iter().find(|choice| choice.name == name).unwrap_or_else(|| panic!("{name}"));
+    let fine = of("b2 as fine");
+    assert_eq!((fine.payload.as_str(), fine.bytes_up, fine.agreement), ("fine", 2e3, 0.996));
+    assert_eq!((of("b2").payload.as_str(), of("b2").bytes_up), ("raw", 4e3));
+    assert!(of("jpeg90 → cloud").is_baseline && fine.on_front && !fine.is_baseline);
+    assert!(choices.iter().all(|choice| choice.breaks.is_empty() && choice.agreement >= 0.995));
+
+    let found = baselines(&question, &weighed.plans, &["jpeg90", "jpeg45"], Err("no layers".into()));
+    let packed = &choices[found[1].choice.unwrap()];
+    assert_eq!(
+        (packed.name.as_str(), found[1].note.as_str()),
+        ("jpeg90 → cloud", "the pixels that the model looks at, as jpeg90")
+    );
+    let chain = as_chain(&problem, &[vec![0.01; 4], vec![1e-3; 4]], &[true; 5]);
+    assert!(chain.shipments.iter().flatten().all(|it| [RAW, ENCODED].contains(&it.codec.as_str())));
+
+    let all = Constraints { agreement: Some(1.0), ..Constraints::default() };
+    let question = Question { constraints: &all, ..question };
+    let plans = question.weigh().unwrap().plans;
+    assert!(plans.iter().all(|plan| plan.agreement == 1.0), "{plans:#?}");
 }
