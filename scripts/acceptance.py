@@ -11,6 +11,9 @@ Needs what scripts/requirements.txt lists, a built `target/release`, and the tes
   answers  MobileNetV2 in two processes, at three boundaries: top-1 equals ONNX Runtime on the
            whole model for identical tensors, and for JPEG against Pillow preprocessing
   triton   tritonclient.http gets metadata and inference, binary and JSON
+  codecs   CIFAR ResNet-20 is packed with inputs; through two processes with `codec: auto` the answers
+           agree with ONNX Runtime on the whole model as often as the packed figure says, within its
+           interval, and fewer bytes travel than without a codec
   kill     the cloud node is SIGKILLed under load: every request is answered, with equal top-1
 
 `--quick` uses fewer photos and models, for CI. Exit status 1 when a check fails.
@@ -254,6 +257,57 @@ def check_triton(mesh, packed):
     return ok, {"inputs": names, "errors": errors, "refused": refused}
 
 
+def check_codecs(folder, quick):
+    count = 150 if quick else 1000
+    folder = pathlib.Path(folder) / "codecs"
+    pictures, repository = folder / "pictures", folder / "models"
+    run(sys.executable, ROOT / "scripts/samples.py", "cifar10", pictures, "--to", str(count), stdout=subprocess.DEVNULL)
+    path = DATA / "models/cifar10_resnet20.onnx"
+    steps = ["--scale", "1/255", "--crop", "32", "--mean", "0.485,0.456,0.406", "--std", "0.229,0.224,0.225"]
+    bounds = ["--boundaries", "6", "--samples", str(count), "--probe", "300" if quick else "1500"]
+    run(TARGET / "partitioner", "pack", path, "--name", "cifar", "--into", repository, *steps,
+        "--inputs", pictures, *bounds, stdout=subprocess.DEVNULL)
+    measured = json.loads((repository / "cifar/1/codecs.json").read_text())["codecs"]
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    source, output = session.get_inputs()[0].name, session.get_outputs()[0].name
+    files = sorted(pictures.glob("*.png"))
+    wanted = []
+    for file in files:
+        pixels = (np.asarray(Image.open(file).convert("RGB"), np.float32) / 255 - MEAN) / STD
+        wanted.append(int(session.run([output], {source: pixels.transpose(2, 0, 1)[None].astype(np.float32)})[0].argmax()))
+    rows, passed = [], True
+    last = max(codec["boundary"] for codec in measured)
+    with Mesh(folder, ["cifar"]) as mesh:
+        mesh.write("cloud")
+        mesh.start("cloud")
+        for boundary in range(1, last):
+            mesh.write(f"b{boundary}")
+            mesh.start("edge")
+            same, shipped, codecs = 0, [], set()
+            with mesh.client() as client:
+                for file, label in zip(files, wanted):
+                    answer = ask_jpeg(client, "cifar", f"{source}_encoded", output, file.read_bytes())
+                    parameters = answer.get_response()["parameters"]
+                    same += int(answer.as_numpy(output).argmax()) == label
+                    shipped.append(parameters["shipped_bytes"])
+                    codecs.add(parameters["codec"])
+            mesh.stop("edge")
+            said = [codec for codec in measured if codec["boundary"] == boundary and {codec["name"]} == codecs]
+            raw = next(codec for codec in measured if codec["boundary"] == boundary and codec["name"] == "raw")
+            low = said[0]["agreement"]["low"] if said else 1.0
+            high = said[0]["agreement"]["high"] if said else 0.0
+            share, mean = same / len(files), sum(shipped) / len(shipped)
+            ok = len(said) == 1 and low <= share <= high and mean < raw["bytes"]["mean"] / 4
+            passed &= ok
+            rows.append({"boundary": boundary, "codecs": sorted(codecs), "same": same, "of": len(files), "low": low,
+                         "high": high, "bytes": mean, "packed_bytes": said[0]["bytes"]["mean"] if said else None,
+                         "raw": raw["bytes"]["mean"]})
+            print(f"  b{boundary:<3} {', '.join(codecs):8} {same}/{len(files)} same, packed {low:.3f} to {high:.3f}; "
+                  f"{mean:.0f} B, packed {said[0]['bytes']['mean'] if said else 0:.0f} B, raw {raw['bytes']['mean']:.0f} B  {'ok' if ok else 'FAILED'}")
+        mesh.stop("cloud")
+    return passed, rows
+
+
 def check_kill(mesh, packed, quick):
     boundary = interior_boundaries(packed, 1)[0]
     mesh.write(f"b{boundary}")
@@ -328,6 +382,7 @@ def main():
             checks = {
                 "answers": lambda: check_answers(mesh, packed, arguments.quick),
                 "triton": lambda: check_triton(mesh, packed),
+                "codecs": lambda: check_codecs(folder, arguments.quick),
                 "kill": lambda: check_kill(mesh, packed, arguments.quick),
                 "pack": lambda: check_pack(repository, arguments.quick),
             }
