@@ -261,12 +261,12 @@ def check_codecs(folder, quick):
     count = 150 if quick else 1000
     folder = pathlib.Path(folder) / "codecs"
     pictures, repository = folder / "pictures", folder / "models"
-    run(sys.executable, ROOT / "scripts/samples.py", "cifar10", pictures, "--to", str(count), stdout=subprocess.DEVNULL)
+    run(sys.executable, ROOT / "scripts/samples.py", "cifar10", pictures, "--to", str(count))
     path = DATA / "models/cifar10_resnet20.onnx"
     steps = ["--scale", "1/255", "--crop", "32", "--mean", "0.485,0.456,0.406", "--std", "0.229,0.224,0.225"]
     bounds = ["--boundaries", "6", "--samples", str(count), "--probe", "300" if quick else "1500"]
     run(TARGET / "partitioner", "pack", path, "--name", "cifar", "--into", repository, *steps,
-        "--inputs", pictures, *bounds, stdout=subprocess.DEVNULL)
+        "--inputs", pictures, *bounds)
     measured = json.loads((repository / "cifar/1/codecs.json").read_text())["codecs"]
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     source, output = session.get_inputs()[0].name, session.get_outputs()[0].name
