@@ -18,7 +18,7 @@ use kerf_repository::{Overwrite, Repository};
 use kerf_serving::{Served, open_engines};
 use kerf_settings::{
     CloudAddress, CloudLimits, CloudSettings, CodecChoice, EdgeLimits, EdgeSettings, EngineSettings,
-    Fallback, IdentityFiles, LinkSettings, LogFormat, LogSettings, ModelSettings, Share, Split,
+    Fallback, IdentityFiles, LinkSettings, LogFormat, LogSettings, ModelSettings, PlanSettings, Share, Split,
 };
 use kerf_tensor::Tensor;
 use std::net::SocketAddr;
@@ -215,6 +215,7 @@ impl Stage {
                 idle_timeout: Duration::from_secs(2),
                 keep_alive: Duration::from_millis(100),
             },
+            plan: PlanSettings::default(),
             log: quiet(),
         })
     }

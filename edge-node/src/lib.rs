@@ -114,7 +114,8 @@ impl EdgeNode {
         let is_planned = service.models.values().any(|model| model.is_planned);
         if let (true, Some(profiles), Some(link)) = (is_planned, &settings.profiles, settings.link.expected) {
             let (service, profiles) = (Arc::clone(&service), ProfileFolder::new(profiles));
-            background.push(tokio::spawn(plan::Planning { service, profiles, link }.run()));
+            let wish = settings.plan.clone();
+            background.push(tokio::spawn(plan::Planning { service, profiles, link, wish }.run()));
         }
         tracing::info!(node = settings.node, %http, admin = %admin_address, "ready");
         Ok(Self { http, admin: admin_address, service, stop, server, background })

@@ -8,11 +8,11 @@ mod choose;
 
 use crate::models::Model;
 use crate::service::Service;
-use choose::choose;
+use choose::{choose, with_power};
 use kerf_mesh::{AskError, NodeState};
 use kerf_profile::Profile;
 use kerf_serving::ProfileFolder;
-use kerf_settings::ExpectedLink;
+use kerf_settings::{ExpectedLink, PlanSettings};
 use kerf_tensor::{DType, NamedTensor, Tensor};
 use kerf_wire::{Ask, CODEC_RAW, CodedTensor, PROFILE, Request, RequestId};
 use std::collections::BTreeMap;
@@ -30,6 +30,7 @@ pub(crate) struct Planning {
     pub(crate) service: Arc<Service>,
     pub(crate) profiles: ProfileFolder,
     pub(crate) link: ExpectedLink,
+    pub(crate) wish: PlanSettings,
 }
 
 impl Planning {
@@ -130,7 +131,7 @@ impl Planning {
         let served = &model.served;
         let name = &served.name;
         let own = match self.profiles.own(served) {
-            Ok(Some(own)) => own,
+            Ok(Some(own)) => with_power(own, &self.wish),
             Ok(None) => {
                 return tracing::warn!(
                     model = name,
@@ -156,11 +157,11 @@ impl Planning {
             }
         });
         let choices = clouds.filter_map(|(node, cloud)| {
-            choose(model, &own, (&node, &cloud), &self.link)
+            choose(model, &own, (&node, &cloud), &self.link, &self.wish)
                 .inspect_err(|error| tracing::warn!(model = name, node, %error, "no plan"))
                 .ok()
         });
-        let Some(best) = choices.min_by(|a, b| a.latency.total_cmp(&b.latency)) else {
+        let Some(best) = choices.min_by(|a, b| a.score.total_cmp(&b.score)) else {
             return tracing::warn!(model = name, "no plan: no cloud node gave its profile yet");
         };
         let said = best.said.clone();

@@ -93,11 +93,7 @@ fn explain(args: &PlanArgs) -> anyhow::Result<Report> {
     // Without codecs pixels cannot be shipped, but the comparison would be unfair without them.
     let mut compared = problem.clone();
     let takes_pictures = bundle.card.preprocess.is_some();
-    let pixel_codecs = join::pixel_codecs(codecs);
-    if takes_pictures
-        && pixel_codecs.is_empty()
-        && join::size(&devices[0].profile, 0, Codec::Encoded).is_none()
-    {
+    if takes_pictures && !compared.shipments[0].iter().any(|shipment| weigh::is_picture(&shipment.codec)) {
         compared.shipments[0].extend(weigh::pixels(&problem));
     }
     let against = Question { problem: &compared, ..question };
@@ -140,7 +136,7 @@ fn explain(args: &PlanArgs) -> anyhow::Result<Report> {
         asked: asked(args, &problem, codecs.is_some(), &link),
         devices: devices.iter().map(Witness::device).collect(),
         chosen: weighed.best,
-        baselines: weigh::baselines(&against, &weighed.plans, &pixel_codecs, chain_choice),
+        baselines: weigh::baselines(&against, &weighed.plans, chain_choice),
         changes: landscape::changes(&against, &weighed, &link),
         map: if args.json || args.html.is_some() {
             landscape::map(&against, &chain, &link)
@@ -149,7 +145,7 @@ fn explain(args: &PlanArgs) -> anyhow::Result<Report> {
         },
         layers: devices.iter().map(|device| device.layers(&bundle.model)).collect(),
         graph: structure::graph(&bundle.model, &sized),
-        notes: notes(&devices, &choices, codecs, &args.wish),
+        notes: notes(&devices, &choices, (codecs, plain), &args.wish),
         boundaries: places,
         choices,
     })
@@ -263,7 +259,7 @@ fn further(problem: &Problem) -> Vec<String> {
 fn notes(
     devices: &[Witness],
     choices: &[report::Choice],
-    codecs: Option<&Codecs>,
+    (codecs, plain): (Option<&Codecs>, bool),
     wish: &WishArgs,
 ) -> Vec<String> {
     let mut notes = Vec::new();
@@ -323,6 +319,9 @@ fn notes(
     }
     if devices.iter().any(|device| device.profile.power.is_some()) {
         notes.push("energy is what a request adds to idle devices, on all of them and on the links".into());
+    }
+    if plain && codecs.is_some() {
+        notes.push("answers travel as they are, as from nodes that are told a codec by name".into());
     }
     if wish.memory.is_some() {
         notes.push("memory is what the engine keeps between runs, without the process around it".into());

@@ -1,6 +1,7 @@
 //! Settings of an edge node.
 
 use crate::parts::{EngineSettings, IdentityFiles, LogSettings, resolve};
+use crate::wish::{Deadline, Objective, Traffic};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::net::SocketAddr;
@@ -8,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// What an edge node is told.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct EdgeSettings {
     /// Name in answers, logs and metrics.
     pub node: String,
@@ -34,6 +35,8 @@ pub struct EdgeSettings {
     pub limits: EdgeLimits,
     /// When a connection to a cloud node counts as lost.
     pub link: LinkSettings,
+    /// What plans shall be good at.
+    pub plan: PlanSettings,
     /// Logging.
     pub log: LogSettings,
 }
@@ -133,6 +136,52 @@ pub struct LinkSettings {
     pub idle_timeout: Duration,
     /// Pause between packets that keep an idle connection open; shorter than `idle_timeout`.
     pub keep_alive: Duration,
+}
+
+/// What plans shall be good at, where some model's split is [`Split::Auto`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct PlanSettings {
+    /// What shall be least.
+    pub objective: Objective,
+    /// By when answers shall be there.
+    pub deadline: Option<Deadline>,
+    /// The first boundary that may leave this node; holds for every [`Split`].
+    pub privacy_floor: u16,
+    /// How requests come.
+    pub traffic: Traffic,
+    /// Units of currency per byte on the link, either way.
+    pub money_per_byte: f64,
+    /// Units of currency per second of the cloud's computing.
+    pub money_per_second: f64,
+    /// What this node draws, where its profile does not say.
+    pub power: Option<PowerModel>,
+}
+
+/// What a machine draws.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PowerModel {
+    /// Watts while it waits.
+    pub idle: f64,
+    /// Watts while it computes; at least `idle`.
+    pub busy: f64,
+    /// Joules per byte sent.
+    pub per_byte: f64,
+}
+
+impl Default for PlanSettings {
+    fn default() -> Self {
+        let objective =
+            Objective { latency: 1.0, energy: 0.0, bytes: 0.0, money: 0.0, text: "latency".to_owned() };
+        Self {
+            objective,
+            deadline: None,
+            privacy_floor: 0,
+            traffic: Traffic::Sparse,
+            money_per_byte: 0.0,
+            money_per_second: 0.0,
+            power: None,
+        }
+    }
 }
 
 /// What a link is expected to do.

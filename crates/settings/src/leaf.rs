@@ -1,8 +1,13 @@
 //! Values that are text in YAML and something narrower in Rust: names, addresses,
 //! paths, quantities, split points.
 
+mod plan;
+
+pub(crate) use plan::{Joules, Place, Watts};
+
 use crate::edge::{CodecChoice, Share, Split};
 use crate::units::{self, Kind, shorten};
+use crate::wish::{Deadline, Objective};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserialize, Deserializer, Error, Unexpected, Visitor};
 use std::borrow::Cow;
@@ -297,7 +302,24 @@ macro_rules! leaves {
         }
     )* };
 }
-leaves!(Name, Listen, Dial, FilePath, Span, Size, Rate, Words, Split, CodecChoice, Share);
+leaves!(
+    Name,
+    Listen,
+    Dial,
+    FilePath,
+    Span,
+    Size,
+    Rate,
+    Words,
+    Split,
+    CodecChoice,
+    Share,
+    Joules,
+    Watts,
+    Place,
+    Objective,
+    Deadline
+);
 
 struct LeafVisitor<T>(PhantomData<T>);
 

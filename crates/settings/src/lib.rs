@@ -21,11 +21,12 @@ mod raw;
 mod said;
 pub mod units;
 mod validate;
+pub mod wish;
 
 pub use cloud::{CloudLimits, CloudSettings};
 pub use edge::{
     CloudAddress, CodecChoice, EdgeLimits, EdgeSettings, ExpectedLink, Fallback, LinkSettings, ModelSettings,
-    Share, Split,
+    PlanSettings, PowerModel, Share, Split,
 };
 pub use error::{Place, Problem, SettingsError};
 pub use parts::{EngineKind, EngineSettings, IdentityFiles, LogFormat, LogSettings};

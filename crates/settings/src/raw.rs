@@ -4,9 +4,10 @@
 //! a file is being written.
 
 use crate::edge::{CodecChoice, Fallback, Share, Split};
-use crate::leaf::{Dial, FilePath, Listen, Name, Rate, Size, Span, Words};
+use crate::leaf::{Dial, FilePath, Joules, Listen, Name, Place, Rate, Size, Span, Watts, Words};
 use crate::parts::{EngineKind, LogFormat};
 use crate::said::Said;
+use crate::wish::{Deadline, Objective, Traffic};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -27,6 +28,7 @@ pub(crate) mod default {
     pub(crate) const CLOUD_QUEUE: u64 = 256;
     pub(crate) const CLOUD_MEMORY: &str = "4GiB";
     pub(crate) const CLOUD_PAYLOAD: &str = "256MiB";
+    pub(crate) const OBJECTIVE: &str = "latency";
     pub(crate) const STALL: &str = "1s";
     pub(crate) const KEEP_ALIVE: &str = "300ms";
     pub(crate) const IDLE_TIMEOUT: &str = "10s";
@@ -68,6 +70,8 @@ pub(crate) struct RawEdge {
     pub(crate) limits: Said<RawEdgeLimits>,
     /// The link to the cloud nodes.
     pub(crate) link: Said<RawLink>,
+    /// What `split: auto` shall be good at.
+    pub(crate) plan: Said<RawPlan>,
     /// Logging.
     pub(crate) log: Said<RawLog>,
 }
@@ -231,6 +235,46 @@ pub(crate) struct RawLink {
     /// Silence after which a connection is closed; at least `stall`.
     #[schemars(extend("default" = default::IDLE_TIMEOUT))]
     pub(crate) idle_timeout: Said<Span>,
+}
+
+/// What `split: auto` shall be good at.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(rename = "Plan")]
+pub(crate) struct RawPlan {
+    /// What shall be least: latency, energy, bytes, money, or a sum of seconds, joules, bytes and units
+    /// of currency, as `latency+2.5*energy`.
+    #[schemars(extend("default" = default::OBJECTIVE))]
+    pub(crate) objective: Said<Objective>,
+    /// By when answers shall be there, and how many of them: p95 where nothing is said.
+    pub(crate) deadline: Said<Deadline>,
+    /// The first boundary that may leave this node.
+    pub(crate) privacy_floor: Said<Place>,
+    /// How requests come: `sparse`, a tenth of a second or more apart, so that machines rest in between,
+    /// or `dense`.
+    #[schemars(extend("default" = "sparse"))]
+    pub(crate) traffic: Said<Traffic>,
+    /// Price of a gigabyte (10^9 bytes) on the link, either way.
+    #[schemars(range(min = 0), extend("default" = 0))]
+    pub(crate) price_per_gb: Said<f64>,
+    /// Price of an hour of computing in the cloud.
+    #[schemars(range(min = 0), extend("default" = 0))]
+    pub(crate) price_per_hour: Said<f64>,
+    /// What this node draws, where its profile does not say.
+    pub(crate) power: Said<RawPower>,
+}
+
+/// What this node draws, where its profile does not say.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(rename = "Power", extend("required" = ["idle", "busy", "per_byte"]))]
+pub(crate) struct RawPower {
+    /// While it waits.
+    pub(crate) idle: Said<Watts>,
+    /// While it computes; at least `idle`.
+    pub(crate) busy: Said<Watts>,
+    /// What a byte sent takes.
+    pub(crate) per_byte: Said<Joules>,
 }
 
 /// Logging.

@@ -94,6 +94,9 @@ const ENERGY: Quantity = Quantity {
     example: "50mJ",
 };
 
+const POWER: Quantity =
+    Quantity { units: &[("uW", 1), ("mW", 1_000), ("W", 1_000_000), ("kW", 1_000_000_000)], example: "2.5W" };
+
 /// `40ms`, `1.5s`, `2min`.
 pub fn duration(text: &str) -> Result<Duration, UnitError> {
     DURATION.parse(text).map(Duration::from_nanos)
@@ -114,12 +117,19 @@ pub fn energy(text: &str) -> Result<f64, UnitError> {
     ENERGY.parse(text).map(|nanojoules| nanojoules as f64 / 1e9)
 }
 
-/// Regular expressions of the three forms, for the JSON Schema.
+/// Watts of `500mW`, `2.5W`; finer than a microwatt is rounded down.
+pub fn power(text: &str) -> Result<f64, UnitError> {
+    POWER.parse(text).map(|microwatts| microwatts as f64 / 1e6)
+}
+
+/// Regular expressions of the forms, for the JSON Schema.
 pub(crate) fn pattern(kind: Kind) -> String {
     let quantity = match kind {
         Kind::Duration => DURATION,
         Kind::Bytes => BYTES,
         Kind::BitRate => BIT_RATE,
+        Kind::Energy => ENERGY,
+        Kind::Power => POWER,
     };
     let units: Vec<_> = quantity.units.iter().map(|(name, _)| *name).collect();
     format!(r"^[0-9]+(\.[0-9]+)? ?({})$", units.join("|"))
@@ -131,6 +141,8 @@ pub(crate) enum Kind {
     Duration,
     Bytes,
     BitRate,
+    Energy,
+    Power,
 }
 
 impl Quantity {
@@ -219,13 +231,14 @@ mod tests {
         ] {
             assert_eq!(duration(text).unwrap_err().to_string(), expected);
         }
+        assert_eq!((power("2.5W"), power("500 mW")), (Ok(2.5), Ok(0.5)));
         assert!(byte_size("64Mb").unwrap_err().to_string().contains("did you mean `MB`"));
     }
 
     proptest! {
         #[test]
         fn any_text_is_a_value_or_an_error(text in ".{0,60}") {
-            let _ = (duration(&text), byte_size(&text), bit_rate(&text), energy(&text));
+            let _ = (duration(&text), byte_size(&text), bit_rate(&text), energy(&text), power(&text));
         }
 
         #[test]

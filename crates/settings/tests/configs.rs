@@ -1,8 +1,9 @@
 //! The files in `configs/` are what a new user starts from: they must mean what they say.
 
+use kerf_settings::wish::{Deadline, Traffic};
 use kerf_settings::{
-    CloudSettings, CodecChoice, EdgeSettings, EngineKind, Fallback, LogFormat, Split, cloud_schema,
-    edge_schema,
+    CloudSettings, CodecChoice, EdgeSettings, EngineKind, Fallback, LogFormat, PowerModel, Split,
+    cloud_schema, edge_schema,
 };
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -70,7 +71,9 @@ fn every_key_is_read() {
          engine: {kind: ort, threads: 3, library: lib.so}\n\
          models: [{name: m, split: cloud, fallback: best-effort, deadline: 1.5s, codec: k16, agreement: 99.9 %}, {name: n, split: edge, fallback: none}]\n\
          limits: {concurrency: 1, queue: 0, memory: 1GiB, body: 2MB}\n\
-         link: {stall: 2s, keep_alive: 1s, idle_timeout: 1min}\nlog: {filter: debug, format: json}\n",
+         link: {stall: 2s, keep_alive: 1s, idle_timeout: 1min}\n\
+         plan: {objective: latency + 2*energy, deadline: 80ms@p90, privacy_floor: b0, traffic: dense, price_per_gb: 2, \
+         price_per_hour: 3.6, power: {idle: 2W, busy: 5.5 W, per_byte: 100nJ}}\nlog: {filter: debug, format: json}\n",
         "inline",
     )
     .unwrap_or_else(|error| panic!("{error}"));
@@ -87,6 +90,12 @@ fn every_key_is_read() {
     assert_eq!((settings.limits.queue, settings.limits.body), (0, 2_000_000));
     assert_eq!(settings.link.idle_timeout, Duration::from_secs(60));
     assert_eq!(settings.log.format, LogFormat::Json);
+    let plan = settings.plan;
+    assert_eq!((plan.objective.latency, plan.objective.energy), (1.0, 2.0));
+    assert_eq!(plan.deadline, Some(Deadline { within: Duration::from_millis(80), quantile: 0.9 }));
+    assert_eq!((plan.traffic, plan.privacy_floor), (Traffic::Dense, 0));
+    assert_eq!((plan.money_per_byte, plan.money_per_second), (2e-9, 1e-3));
+    assert_eq!(plan.power, Some(PowerModel { idle: 2.0, busy: 5.5, per_byte: 1e-7 }));
 }
 
 /// `KERF_BLESS=1 cargo test -p kerf-settings` rewrites them.

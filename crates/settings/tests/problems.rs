@@ -100,6 +100,25 @@ fn single_mistakes() {
         ),
         ("models: [{name: m, split: edge, codec: ''}]", "e:4:40: models[0].codec: the name is empty"),
         ("models: [{name: m, split: edge}]\nengine:\n", "fine"),
+        (
+            "models: [{name: m, split: edge}]\nplan: {objective: speed, deadline: 40, privacy_floor: edge, traffic: much, \
+             price_per_gb: -1, power: {idle: 2W, busy: 1W}}",
+            "e:5:19: plan.objective: `speed` is no objective: write latency, energy, bytes, money, or a sum as latency+2.5*energy\n\
+             e:5:36: plan.deadline: 40 has no unit; write for example 40ms (units: ns, us, ms, s, min, h)\n\
+             e:5:55: plan.privacy_floor: `edge` is not a boundary; boundaries are b0 to b31\n\
+             e:5:70: plan.traffic: unknown value `much`; allowed: sparse, dense\n\
+             e:5:90: plan.price_per_gb: -1 is no price\n\
+             e:5:101: plan.power: `busy` (1 W) must be at least `idle` (2 W)\n\
+             e:5:101: plan.power: missing key `per_byte`",
+        ),
+        (
+            "models: [{name: m, split: edge}]\nplan: {objective: money}",
+            "e:5:19: plan.objective: nothing costs money; give `price_per_gb` or `price_per_hour`",
+        ),
+        (
+            "models: [{name: m, split: b3}]\ncloud: [{node: c, address: 'h:1'}]\nplan: {privacy_floor: b4}",
+            "e:4:27: models[0].split: this is sent from before `plan.privacy_floor`",
+        ),
     ] {
         let shown = match EdgeSettings::parse(&format!("{GOOD}{rest}"), "e") {
             Ok(_) => "fine".to_owned(),

@@ -7,10 +7,12 @@
 
 use crate::models::{Model, Way as Route};
 use kerf_bundle::{Coding, MeasuredCodec};
-use kerf_planner::tiers::{Constraints, Objective, PartKind, Plan, PlanError, Problem, Shipment, plan};
+use kerf_planner::tiers::{
+    Constraints, Deadline, Objective, PartKind, Plan, PlanError, Problem, Shipment, Weights, plan,
+};
 use kerf_planner::{AssembleError, Coded, Machine, Shapes, Traffic, Way, assemble};
-use kerf_profile::{Codec, Profile};
-use kerf_settings::ExpectedLink;
+use kerf_profile::{Codec, Power, PowerSource, Profile};
+use kerf_settings::{ExpectedLink, PlanSettings, wish};
 use std::collections::BTreeMap;
 
 /// The names of what needs no codec; see [`assemble()`].
@@ -20,8 +22,8 @@ const ENCODED: &str = "encoded";
 /// A place to cut, and what it promises.
 pub(super) struct Choice {
     pub(super) split: usize,
-    /// Expected seconds.
-    pub(super) latency: f64,
+    /// What the objective makes of it; less is better.
+    pub(super) score: f64,
     pub(super) said: String,
 }
 
@@ -34,6 +36,11 @@ pub(super) enum ChooseError {
     Plan(#[from] PlanError),
     #[error("the model has no boundaries")]
     NoBoundaries,
+    #[error(
+        "energy shall be little, and neither profile says what its device draws: say `plan.power`, or measure \
+         it with `--profile` where there is a sensor"
+    )]
+    NoPower,
 }
 
 /// A plan, and the codec that its tensors travel under; none where all stays here.
@@ -42,21 +49,38 @@ struct Found {
     codec: Option<String>,
 }
 
-/// The fastest plan over this node and one cloud node.
+/// The best plan over this node and one cloud node.
 pub(super) fn choose(
     model: &Model,
     edge: &Profile,
     (node, cloud): (&str, &Profile),
     link: &ExpectedLink,
+    wish: &PlanSettings,
 ) -> Result<Choice, ChooseError> {
     let last = model.served.last();
-    let traffic = Traffic::default();
-    let machine = |profile| Machine { profile, traffic, memory: None, money_per_second: 0.0 };
+    if wish.objective.energy > 0.0 && edge.power.is_none() && cloud.power.is_none() {
+        return Err(ChooseError::NoPower);
+    }
+    let traffic = match wish.traffic {
+        wish::Traffic::Sparse => Traffic::Sparse,
+        wish::Traffic::Dense => Traffic::Dense,
+    };
+    let machine = |profile, money_per_second| Machine { profile, traffic, memory: None, money_per_second };
+    let machines = [machine(edge, 0.0), machine(cloud, wish.money_per_second)];
+    let wish::Objective { latency, energy, bytes, money, .. } = wish.objective;
+    let objective = Objective::Weighted(Weights { latency, energy, bytes, money });
+    let constraints = Constraints {
+        deadline: wish
+            .deadline
+            .map(|deadline| Deadline { seconds: deadline.within.as_secs_f64(), quantile: deadline.quantile }),
+        privacy_floor: wish.privacy_floor.into(),
+        ..Constraints::default()
+    };
     let way = Way {
         up: link.bandwidth as f64 / 8.0,
         down: link.downlink as f64 / 8.0,
         rtt: link.rtt.as_secs_f64(),
-        money_per_byte: 0.0,
+        money_per_byte: wish.money_per_byte,
     };
     let mut by_answer: BTreeMap<u16, Vec<Route>> = BTreeMap::new();
     for route in (0..last).map(|split| model.way_from(split)) {
@@ -64,9 +88,9 @@ pub(super) fn choose(
     }
     let (mut found, mut refused): (Vec<Found>, Option<PlanError>) = (Vec::new(), None);
     for routes in by_answer.values() {
-        let mut problem = assemble(&[machine(edge), machine(cloud)], &[way], &shapes(model, routes))?;
+        let mut problem = assemble(&machines, &[way], &shapes(model, routes))?;
         offer(&mut problem, routes, model, edge);
-        let plans = match plan(&problem, &Objective::Latency, &Constraints::default()) {
+        let plans = match plan(&problem, &objective, &constraints) {
             Ok(plans) => plans,
             Err(error) => {
                 refused = Some(error);
@@ -86,8 +110,8 @@ pub(super) fn choose(
     let Some(best) = found.first() else {
         return Err(refused.map_or(ChooseError::NoBoundaries, ChooseError::from));
     };
-    let said = said(best, found.get(1), node, last);
-    Ok(Choice { split: best.split(last), latency: best.plan.latency.mean, said })
+    let said = format!("{}: {}", wanted(wish), said(best, found.get(1), node, last, &wish.objective));
+    Ok(Choice { split: best.split(last), score: best.plan.score, said })
 }
 
 /// Sizes of the boundaries, as they are and under the codings of these routes.
@@ -150,16 +174,53 @@ impl Found {
         self.plan.split().map_or(last, |ship| ship.boundary)
     }
 
-    /// `12.3 ms`, and how tensors travel where they do not go as they are.
-    fn told(&self) -> String {
-        let codec = self.codec.as_deref().filter(|codec| *codec != RAW);
-        let codec = codec.map_or_else(String::new, |codec| format!(" as {codec}"));
-        format!("{:.1} ms{codec}", self.plan.latency.mean * 1e3)
+    /// `12.3 ms`, what else counts, and how tensors travel where they do not go as they are.
+    fn told(&self, objective: &wish::Objective) -> String {
+        let plan = &self.plan;
+        let mut told = format!("{:.1} ms", plan.latency.mean * 1e3);
+        if objective.energy > 0.0 {
+            told += &format!(", {:.2} mJ", plan.energy * 1e3);
+        }
+        if objective.bytes > 0.0 {
+            told += &format!(", {:.0} bytes sent", plan.egress_bytes);
+        }
+        if objective.money > 0.0 {
+            told += &format!(", {:.2} per million", plan.money * 1e6);
+        }
+        if let Some(codec) = self.codec.as_deref().filter(|codec| *codec != RAW) {
+            told += &format!(" as {codec}");
+        }
+        told
     }
 }
 
-fn said(best: &Found, next: Option<&Found>, node: &str, last: usize) -> String {
-    let mut said = best.told();
+/// `least latency, p95 within 100ms, nothing before b2`.
+fn wanted(wish: &PlanSettings) -> String {
+    let mut wanted = format!("least {}", wish.objective.text);
+    if let Some(deadline) = wish.deadline {
+        wanted += &format!(", p{} within {:?}", (deadline.quantile * 1e4).round() / 1e2, deadline.within);
+    }
+    if wish.privacy_floor > 0 {
+        wanted += &format!(", nothing before b{}", wish.privacy_floor);
+    }
+    wanted
+}
+
+/// This node's profile, with the settings' power where it has none.
+pub(super) fn with_power(mut profile: Profile, wish: &PlanSettings) -> Profile {
+    if let (None, Some(power)) = (&profile.power, wish.power) {
+        profile.power = Some(Power {
+            source: PowerSource::Modelled,
+            idle_watts: power.idle,
+            busy_watts: power.busy,
+            joules_per_byte: power.per_byte,
+        });
+    }
+    profile
+}
+
+fn said(best: &Found, next: Option<&Found>, node: &str, last: usize, objective: &wish::Objective) -> String {
+    let mut said = best.told(objective);
     if best.codec.is_some() {
         let here = |kind: &PartKind| {
             matches!(
@@ -177,7 +238,7 @@ fn said(best: &Found, next: Option<&Found>, node: &str, last: usize) -> String {
         said += " here";
     }
     if let Some(next) = next {
-        said += &format!("; b{} {}", next.split(last), next.told());
+        said += &format!("; b{} {}", next.split(last), next.told(objective));
     }
     said
 }

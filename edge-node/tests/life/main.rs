@@ -9,6 +9,7 @@
 
 mod codecs;
 mod mesh;
+mod plans;
 
 use kerf_testbed::models::{branchy, tiny_classifier};
 use mesh::{Mesh, ask, near};

@@ -8,7 +8,7 @@ use kerf_bundle::{Codecs, Metric, Pack, PackRequest};
 use kerf_graph::{Model, NoExternalData};
 use kerf_identity::{Authority, Role};
 use kerf_repository::{Overwrite, Repository};
-use kerf_settings::{CloudSettings, EdgeSettings};
+use kerf_settings::{CloudSettings, EdgeSettings, SettingsError};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -135,6 +135,17 @@ impl Mesh {
         codec: &str,
         more: &str,
     ) -> anyhow::Result<EdgeNode> {
+        EdgeNode::start(self.settings(link, split, fallback, codec, more)?).await
+    }
+
+    pub(crate) fn settings(
+        &self,
+        link: &str,
+        split: &str,
+        fallback: &str,
+        codec: &str,
+        more: &str,
+    ) -> Result<EdgeSettings, SettingsError> {
         // Port 1 answers to nobody, as long as no cloud node was started.
         let quic = if self.quic.port() == 0 { "127.0.0.1:1".to_owned() } else { self.quic.to_string() };
         let yaml = format!(
@@ -145,7 +156,7 @@ impl Mesh {
             self.common("edge-1"),
             self.model
         );
-        EdgeNode::start(EdgeSettings::parse(&yaml, "edge.yaml").unwrap()).await
+        EdgeSettings::parse(&yaml, "edge.yaml")
     }
 
     /// Where a node keeps profiles.

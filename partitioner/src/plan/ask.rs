@@ -2,10 +2,7 @@
 
 use kerf_planner::Traffic;
 use kerf_planner::tiers::{Deadline, Objective, Weights};
-use kerf_settings::units;
-
-/// The quantile of a deadline that names none.
-const USUAL: f64 = 0.95;
+use kerf_settings::{units, wish};
 
 /// Bytes per second of `8Mbps`; a link that carries nothing is refused.
 pub(crate) fn rate(text: &str) -> Result<f64, String> {
@@ -58,19 +55,8 @@ pub(crate) fn money(text: &str) -> Result<f64, String> {
 
 /// `100ms@p95`; without a quantile the 95th percentile is meant.
 pub(crate) fn deadline(text: &str) -> Result<Deadline, String> {
-    let (time, quantile) = match text.split_once('@') {
-        None => (text, USUAL),
-        Some((time, quantile)) => {
-            let percent = quantile.strip_prefix('p').and_then(|number| number.parse::<f64>().ok());
-            let percent = percent.filter(|percent| (50.0..100.0).contains(percent));
-            let wrong = || format!("{quantile:?} is no quantile: write p50 to p99.9, as in 100ms@p95");
-            (time, percent.ok_or_else(wrong)? / 100.0)
-        }
-    };
-    match seconds(time)? {
-        0.0 => Err("nothing is ever done within 0 seconds".into()),
-        seconds => Ok(Deadline { seconds, quantile }),
-    }
+    let wish::Deadline { within, quantile } = wish::Deadline::parse(text)?;
+    Ok(Deadline { seconds: within.as_secs_f64(), quantile })
 }
 
 /// The index of a boundary, of `b3`.
@@ -81,36 +67,15 @@ pub(crate) fn boundary(text: &str) -> Result<usize, String> {
 
 /// `latency`, or a sum as `latency+2.5*energy`.
 pub(crate) fn objective(text: &str) -> Result<Asked, String> {
-    let known = |name: &str| match name {
-        "latency" => Some(Objective::Latency),
-        "energy" => Some(Objective::Energy),
-        "bytes" => Some(Objective::Bytes),
-        "money" => Some(Objective::Money),
-        _ => None,
+    let wish::Objective { latency, energy, bytes, money, text } = wish::Objective::parse(text)?;
+    let objective = match text.as_str() {
+        "latency" => Objective::Latency,
+        "energy" => Objective::Energy,
+        "bytes" => Objective::Bytes,
+        "money" => Objective::Money,
+        _ => Objective::Weighted(Weights { latency, energy, bytes, money }),
     };
-    let name: String = text.chars().filter(|c| !c.is_whitespace()).collect();
-    if let Some(objective) = known(&name) {
-        return Ok(Asked { objective, text: name });
-    }
-    let mut sum = Weights::default();
-    for term in name.split('+') {
-        let wrong = || {
-            format!(
-                "{term:?} is no objective: write latency, energy, bytes, money, or a sum as latency+2.5*energy"
-            )
-        };
-        let (factor, what) = term.split_once('*').unwrap_or(("1", term));
-        let factor: f64 = factor.parse().map_err(|_| wrong())?;
-        if !(factor.is_finite() && factor >= 0.0) {
-            return Err(wrong());
-        }
-        let one = known(what).ok_or_else(wrong)?.weights();
-        sum.latency += factor * one.latency;
-        sum.energy += factor * one.energy;
-        sum.bytes += factor * one.bytes;
-        sum.money += factor * one.money;
-    }
-    Ok(Asked { objective: Objective::Weighted(sum), text: name })
+    Ok(Asked { objective, text })
 }
 
 /// An objective and how it was written.

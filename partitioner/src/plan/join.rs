@@ -67,17 +67,6 @@ fn coded(codec: &MeasuredCodec) -> Coded {
     }
 }
 
-/// The names of codecs that send a picture's pixels.
-pub(super) fn pixel_codecs(codecs: Option<&Codecs>) -> Vec<&str> {
-    let is_pixels = |codec: &&MeasuredCodec| matches!(Coding::from_number(codec.id), Some(Coding::Pixels(_)));
-    codecs
-        .into_iter()
-        .flat_map(|codecs| codecs.at(0))
-        .filter(is_pixels)
-        .map(|codec| codec.name.as_str())
-        .collect()
-}
-
 /// What a profile says of a boundary in an encoding.
 pub(super) fn size(profile: &Profile, boundary: usize, codec: Codec) -> Option<&BoundarySize> {
     let sizes = profile.sizes.as_ref()?;

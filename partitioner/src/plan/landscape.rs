@@ -30,8 +30,9 @@ pub(super) fn map(question: &Question<'_>, chain: &Problem, link: &Link) -> Map 
         let plans = tiers::plan(problem, question.objective, question.constraints).ok()?;
         let as_good = plans.best.score * SAME;
         // A cut that gains next to nothing is no reason to cut.
-        let plain = plans.runners_up.into_iter().find(|plan| is_baseline(plan) && plan.score <= as_good);
-        Some(plain.filter(|_| !is_baseline(&plans.best)).unwrap_or(plans.best))
+        let plain =
+            plans.runners_up.into_iter().find(|plan| is_baseline(problem, plan) && plan.score <= as_good);
+        Some(plain.filter(|_| !is_baseline(problem, &plans.best)).unwrap_or(plans.best))
     };
     let (mut here, mut there) = (question.problem.clone(), chain.clone());
     for rtt in &map.rtts {
@@ -41,11 +42,11 @@ pub(super) fn map(question: &Question<'_>, chain: &Problem, link: &Link) -> Map 
             }
             let plan = best(&here);
             // Where nothing is cut, there is nothing to agree about.
-            let is_cut = plan.as_ref().is_some_and(|plan| !is_baseline(plan));
+            let is_cut = plan.as_ref().is_some_and(|plan| !is_baseline(&here, plan));
             let cell = plan.as_ref().map(|plan| {
                 let name = name(&here, plan);
                 map.regions.iter().position(|region| region.name == name).unwrap_or_else(|| {
-                    let is_baseline = is_baseline(plan);
+                    let is_baseline = is_baseline(&here, plan);
                     map.regions.push(Region { name, split: split(plan, last), is_baseline });
                     map.regions.len() - 1
                 })

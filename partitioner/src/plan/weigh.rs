@@ -212,14 +212,21 @@ pub(super) fn choice(
             .iter()
             .all(|stage| stage.from == stage.to || is_timed(stage.tier, stage.from, stage.to)),
         on_front: false,
-        is_baseline: is_baseline(plan),
+        is_baseline: is_baseline(problem, plan),
         breaks: question.breaks(plan),
     }
 }
 
-/// Everything on one machine: what needs no planner.
-pub(super) fn is_baseline(plan: &Plan) -> bool {
+/// Everything on one machine, from inputs that went in a way known to all: what needs no planner.
+pub(super) fn is_baseline(problem: &Problem, plan: &Plan) -> bool {
     plan.stages.iter().filter(|stage| stage.from < stage.to).count() == 1
+        && payload(problem, plan).is_none_or(|codec| codec == RAW || is_picture(codec))
+}
+
+/// Whether inputs under this codec are pictures; codecs of tensors have no such names.
+pub(super) fn is_picture(codec: &str) -> bool {
+    let is_jpeg = || codec.strip_prefix("jpeg").is_some_and(|quality| quality.parse::<u8>().is_ok());
+    [ENCODED, PIXELS, "pixels", "webp"].contains(&codec) || is_jpeg()
 }
 
 /// Parts in the order in which they pass, neighbours of one kind as one.
@@ -263,11 +270,10 @@ pub(super) fn mark_front(choices: &mut [Choice]) {
     }
 }
 
-/// The four things that a user without this tool would do. `pixel_codecs` send a picture's pixels.
+/// The four things that a user without this tool would do.
 pub(super) fn baselines(
     question: &Question<'_>,
     plans: &[Plan],
-    pixel_codecs: &[&str],
     chain: Result<usize, String>,
 ) -> Vec<Baseline> {
     let problem = question.problem;
@@ -279,11 +285,10 @@ pub(super) fn baselines(
     };
     let at = |wanted: &dyn Fn(&Plan) -> bool| plans.iter().position(wanted);
     let local = at(&|plan| plan.split().is_none());
-    let is_packed = |codec: &str| codec == ENCODED || codec == PIXELS || pixel_codecs.contains(&codec);
     let packed = plans
         .iter()
         .enumerate()
-        .filter(|(_, plan)| is_remote(plan, &is_packed) && question.agrees(plan.agreement))
+        .filter(|(_, plan)| is_remote(plan, &is_picture) && question.agrees(plan.agreement))
         .min_by(|(_, a), (_, b)| a.score.total_cmp(&b.score))
         .map(|(index, _)| index);
     let raw = at(&|plan| is_remote(&plan, &|codec| codec == RAW));
@@ -294,9 +299,7 @@ pub(super) fn baselines(
     };
     let how = match packed.and_then(|index| payload(problem, &plans[index])) {
         Some(PIXELS) => "pixels as u8, before the affine part of the preprocessing".to_owned(),
-        Some(codec) if pixel_codecs.contains(&codec) => {
-            format!("the pixels that the model looks at, as {codec}")
-        }
+        Some(codec) if codec != ENCODED => format!("the pixels that the model looks at, as {codec}"),
         _ => "encoded pictures as they came".to_owned(),
     };
     let (chain, why) = match chain {

@@ -14,12 +14,31 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
+        Self::packed_with(tempfile::tempdir().unwrap(), &[])
+    }
+
+    /// With codecs, fitted to pictures.
+    fn with_codecs() -> Self {
         let dir = tempfile::tempdir().unwrap();
+        let pictures = dir.path().join("pictures");
+        fs::create_dir(&pictures).unwrap();
+        for index in 0..24u32 {
+            let picture = image::RgbImage::from_fn(24, 20, |x, y| {
+                image::Rgb([(x * 9 + index) as u8, (y * 7 * index) as u8, (index * x) as u8])
+            });
+            picture.save(pictures.join(format!("{index:02}.png"))).unwrap();
+        }
+        let pictures = pictures.to_str().unwrap().to_owned();
+        Self::packed_with(dir, &["--inputs", &pictures])
+    }
+
+    fn packed_with(dir: tempfile::TempDir, more: &[&str]) -> Self {
         let model = dir.path().join("tiny.onnx");
         fs::write(&model, kerf_testbed::models::tiny_classifier()).unwrap();
         let into = dir.path().join("models");
         let (model, into) = (model.to_str().unwrap(), into.to_str().unwrap());
-        partitioner(&["pack", model, "--name", "tiny", "--into", into, "--resize", "16x16"]).succeeds();
+        let pack = ["pack", model, "--name", "tiny", "--into", into, "--resize", "16x16"];
+        partitioner(&[&pack[..], more].concat()).succeeds();
         let folder = format!("{into}/tiny");
         let about = serde_json::from_str(&partitioner(&["inspect", &folder, "--json"]).succeeds()).unwrap();
         Self { dir, folder, about }
@@ -184,4 +203,59 @@ fn a_plan_is_run_over_an_emulated_link() {
     bench
         .plan(&edge, &cloud, &["--bandwidth", "1Mbps", "--rtt", "1ms", "--bind", "N=2"])
         .refuses("--measure");
+}
+
+/// The codecs that a model was packed with are weighed by name, within the floor, and run.
+#[test]
+fn codecs_are_planned_with_and_run() {
+    let bench = Bench::with_codecs();
+    let codecs = Path::new(&bench.folder).join("1/codecs.json");
+    let codecs: Value = serde_json::from_slice(&fs::read(codecs).unwrap()).unwrap();
+    let measured = |boundary: u64, name: &str| {
+        let all = codecs["codecs"].as_array().unwrap().iter();
+        let mut those = all.filter(|it| it["boundary"] == boundary && it["name"] == name);
+        those.next().unwrap_or_else(|| panic!("{name} of b{boundary}")).clone()
+    };
+    let [edge, cloud] =
+        [("e", 2e-3), ("c", 1e-3)].map(|(name, step)| bench.write(name, &bench.profile(step)));
+    let link = ["--bandwidth", "400kbps", "--rtt", "5ms", "--json", "--objective", "bytes"];
+    let tell = |more: &[&str]| -> Value {
+        let asked = [&link[..], &["--privacy-floor", "b1"], more].concat();
+        serde_json::from_str(&bench.plan(&edge, &cloud, &asked).succeeds()).unwrap()
+    };
+    let told = tell(&["--agreement-floor", "0.9"]);
+    let mut coded = 0;
+    for choice in told["choices"].as_array().unwrap() {
+        let (name, payload) = (choice["name"].as_str().unwrap(), choice["payload"].as_str().unwrap());
+        let split = choice["split"].as_u64().unwrap();
+        if !name.starts_with(&format!("b{split} as {payload}")) {
+            continue;
+        }
+        coded += 1;
+        let codec = measured(split, payload);
+        // Packets have headers, messages too.
+        let sent = (codec["bytes"]["mean"].as_f64().unwrap() + 300.0) * 1.045;
+        assert!((choice["bytes_up"].as_f64().unwrap() - sent).abs() < 1e-6, "{choice}");
+        let of = |key: &str| codec["agreement"][key].as_f64().unwrap();
+        let agreement = choice["agreement"].as_f64().unwrap();
+        assert!((0.9..=of("same") / of("of") + 1e-9).contains(&agreement), "{choice}");
+    }
+    assert!(coded > 0, "{told:#}");
+    let strict = tell(&["--agreement-floor", "100%"]);
+    assert!(strict["choices"].as_array().unwrap().iter().all(|choice| choice["agreement"] == 1.0));
+
+    let link = ["--bandwidth", "400kbps", "--rtt", "5ms", "--measure", "--requests", "3", "--json"];
+    let told: Value = serde_json::from_str(&bench.plan(&edge, &cloud, &link).succeeds()).unwrap();
+    let ran = told["measured"]["choices"].as_array().unwrap();
+    let is_coded = |ran: &&Value| {
+        let choice = &told["choices"][ran["choice"].as_u64().unwrap() as usize];
+        !["raw", "nothing", "picture"].contains(&choice["payload"].as_str().unwrap())
+    };
+    let coded: Vec<&Value> = ran.iter().filter(is_coded).collect();
+    assert!(!coded.is_empty(), "{told:#}");
+    for choice in coded {
+        let network = |key: &str| choice["network"][key].as_f64().unwrap();
+        // Raw inputs alone would take 60 ms and more.
+        assert!(network("measured_s") >= 5e-3 && network("predicted_s") < 0.06, "{choice}");
+    }
 }

@@ -3,11 +3,13 @@
 use super::{Names, elements, engine, identity, known, listeners, log, parse, size, span};
 use crate::edge::{
     CloudAddress, CodecChoice, EdgeLimits, EdgeSettings, ExpectedLink, Fallback, LinkSettings, ModelSettings,
-    Split,
+    PlanSettings, PowerModel, Split,
 };
 use crate::error::{Problems, SettingsError};
-use crate::leaf::{FilePath, Rate, Span};
-use crate::raw::{self, RawCloudAddress, RawEdge, RawEdgeLimits, RawLink, RawModel, default};
+use crate::leaf::{FilePath, Joules, Place, Rate, Span, Watts};
+use crate::raw::{
+    self, RawCloudAddress, RawEdge, RawEdgeLimits, RawLink, RawModel, RawPlan, RawPower, default,
+};
 use crate::said::{Origin, Said};
 
 impl EdgeSettings {
@@ -39,7 +41,13 @@ fn mean(raw: RawEdge, root: &Origin, problems: &Problems) -> Option<EdgeSettings
     let cloud = cloud(raw.cloud, problems);
     let profiles = raw.profiles.optional().map(|FilePath(path)| path);
     let link = link(raw.link, root, problems);
-    let lacks = Lacks { cloud: no_cloud, profiles: profiles.is_none(), link: link.expected.is_none() };
+    let plan = plan(raw.plan, problems);
+    let lacks = Lacks {
+        cloud: no_cloud,
+        profiles: profiles.is_none(),
+        link: link.expected.is_none(),
+        floor: plan.privacy_floor,
+    };
     let models = models(raw.models, root, &lacks, problems);
     let engine = engine(raw.engine, problems);
     let limits = limits(raw.limits, problems);
@@ -56,6 +64,7 @@ fn mean(raw: RawEdge, root: &Origin, problems: &Problems) -> Option<EdgeSettings
         models: models?,
         limits,
         link,
+        plan,
         log: log(raw.log),
     })
 }
@@ -72,11 +81,12 @@ fn cloud(said: Said<Vec<Said<RawCloudAddress>>>, problems: &Problems) -> Vec<Clo
         .collect()
 }
 
-/// What a split may need and the file does not say.
+/// What a split may need and the file does not say, or forbids.
 struct Lacks {
     cloud: bool,
     profiles: bool,
     link: bool,
+    floor: u16,
 }
 
 impl Lacks {
@@ -87,6 +97,11 @@ impl Lacks {
             (
                 self.cloud && split != Split::Edge,
                 "the model needs a cloud node, but `cloud` lists none; list one, or use `edge`",
+            ),
+            (
+                split == Split::Cloud && self.floor > 0
+                    || matches!(split, Split::Boundary(boundary) if boundary < self.floor),
+                "this is sent from before `plan.privacy_floor`",
             ),
             (
                 self.profiles && is_auto,
@@ -141,6 +156,48 @@ fn limits(said: Said<RawEdgeLimits>, problems: &Problems) -> EdgeLimits {
         memory: size(raw.memory, default::EDGE_MEMORY),
         body: size(raw.body, default::EDGE_BODY),
     }
+}
+
+fn plan(said: Said<RawPlan>, problems: &Problems) -> PlanSettings {
+    let raw = said.or_default();
+    let known = PlanSettings::default();
+    let price = |said: Said<f64>| {
+        let origin = said.origin().cloned();
+        let price = said.or(0.0);
+        if let Some(origin) = origin.filter(|_| !(0.0..=1e12).contains(&price)) {
+            origin.problem(problems, format!("{price} is no price"));
+        }
+        price
+    };
+    let money_per_byte = price(raw.price_per_gb) / 1e9;
+    let money_per_second = price(raw.price_per_hour) / 3600.0;
+    let said = raw.objective.origin().cloned();
+    let objective = raw.objective.or(known.objective);
+    if let Some(origin) = said.filter(|_| objective.money > 0.0 && money_per_byte + money_per_second <= 0.0) {
+        origin.problem(problems, "nothing costs money; give `price_per_gb` or `price_per_hour`");
+    }
+    PlanSettings {
+        objective,
+        deadline: raw.deadline.optional(),
+        privacy_floor: raw.privacy_floor.or(Place(0)).0,
+        traffic: raw.traffic.or(known.traffic),
+        money_per_byte,
+        money_per_second,
+        power: power(raw.power, problems),
+    }
+}
+
+fn power(said: Said<RawPower>, problems: &Problems) -> Option<PowerModel> {
+    let origin = said.origin().cloned()?;
+    let raw = said.optional()?;
+    let idle = raw.idle.required("idle", &origin, problems).map(|Watts(watts)| watts);
+    let busy = raw.busy.required("busy", &origin, problems).map(|Watts(watts)| watts);
+    let per_byte = raw.per_byte.required("per_byte", &origin, problems);
+    let (idle, busy) = (idle?, busy?);
+    if busy < idle {
+        origin.problem(problems, format!("`busy` ({busy} W) must be at least `idle` ({idle} W)"));
+    }
+    per_byte.map(|Joules(per_byte)| PowerModel { idle, busy, per_byte })
 }
 
 fn link(said: Said<RawLink>, root: &Origin, problems: &Problems) -> LinkSettings {

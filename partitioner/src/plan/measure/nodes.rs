@@ -8,8 +8,8 @@ use kerf_identity::{Authority, Role};
 use kerf_profile::Profile;
 use kerf_settings::{
     CloudAddress, CloudLimits, CloudSettings, CodecChoice, EdgeLimits, EdgeSettings, EngineKind,
-    EngineSettings, Fallback, IdentityFiles, LinkSettings, LogFormat, LogSettings, ModelSettings, Share,
-    Split,
+    EngineSettings, Fallback, IdentityFiles, LinkSettings, LogFormat, LogSettings, ModelSettings,
+    PlanSettings, Share, Split,
 };
 use kerf_testbed::link::{self, Link, PipeSettings};
 use std::net::SocketAddr;
@@ -122,6 +122,7 @@ impl Nodes {
                 idle_timeout: Duration::from_secs(30),
                 keep_alive: Duration::from_secs(5),
             },
+            plan: PlanSettings::default(),
             log: quiet(),
         };
         let edge = EdgeNode::start(settings).await.context("the edge node")?;

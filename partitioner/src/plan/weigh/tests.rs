@@ -105,7 +105,7 @@ fn baselines_are_found_among_the_choices() {
     let question =
         Question { problem: &problem, objective: &Objective::Latency, constraints: &Constraints::default() };
     let plans = question.weigh().unwrap().plans;
-    let found = baselines(&question, &plans, &[], Err("no layers".into()));
+    let found = baselines(&question, &plans, Err("no layers".into()));
     let names: Vec<Option<String>> =
         found.iter().map(|baseline| baseline.choice.map(|index| name(&problem, &plans[index]))).collect();
     let wanted = [Some("all on the edge"), Some("picture → cloud"), Some("raw tensor → cloud"), None];
@@ -181,9 +181,10 @@ fn coded() -> Problem {
         ..problem.shipments[2][0].clone()
     };
     let (fine, coarse) = (shipment("fine", 2e3, 0.004), shipment("coarse", 500.0, 0.02));
-    let jpeg = [shipment("jpeg90", 3e3, 0.001), shipment("jpeg45", 200.0, 0.03)];
+    let inputs = [("jpeg90", 3e3, 0.001), ("jpeg45", 200.0, 0.03), ("t1", 2.9e3, 0.002)];
+    let inputs = inputs.map(|(codec, bytes, loss)| shipment(codec, bytes, loss));
     problem.shipments[2].extend([fine, coarse]);
-    problem.shipments[0].extend(jpeg);
+    problem.shipments[0].extend(inputs);
     problem
 }
 
@@ -200,10 +201,15 @@ fn codecs_within_the_floor_are_weighed_by_name() {
     let fine = of("b2 as fine");
     assert_eq!((fine.payload.as_str(), fine.bytes_up, fine.agreement), ("fine", 2e3, 0.996));
     assert_eq!((of("b2").payload.as_str(), of("b2").bytes_up), ("raw", 4e3));
-    assert!(of("jpeg90 → cloud").is_baseline && fine.on_front && !fine.is_baseline);
+    assert!(
+        of("jpeg90 → cloud").is_baseline
+            && !of("t1 → cloud").is_baseline
+            && fine.on_front
+            && !fine.is_baseline
+    );
     assert!(choices.iter().all(|choice| choice.breaks.is_empty() && choice.agreement >= 0.995));
 
-    let found = baselines(&question, &weighed.plans, &["jpeg90", "jpeg45"], Err("no layers".into()));
+    let found = baselines(&question, &weighed.plans, Err("no layers".into()));
     let packed = &choices[found[1].choice.unwrap()];
     assert_eq!(
         (packed.name.as_str(), found[1].note.as_str()),
