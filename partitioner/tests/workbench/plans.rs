@@ -255,6 +255,9 @@ fn codecs_are_planned_with_and_run() {
     assert!(!coded.is_empty(), "{told:#}");
     for choice in coded {
         let network = |key: &str| choice["network"][key].as_f64().unwrap();
+        let sent = |key: &str| choice["sent"][key].as_f64().unwrap();
+        // Random tensors are no pictures, but as many numbers.
+        assert!(sent("measured") > 0.0 && sent("measured") < 3072.0 && sent("predicted") > 0.0, "{choice}");
         // Raw inputs alone would take 60 ms and more.
         assert!(network("measured_s") >= 5e-3 && network("predicted_s") < 0.06, "{choice}");
     }

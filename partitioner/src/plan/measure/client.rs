@@ -79,6 +79,7 @@ impl Client {
             network: seconds(&["network_us"]),
             cloud: seconds(&["cloud_queue_us", "cloud_decode_us", "cloud_compute_us", "cloud_encode_us"]),
             total,
+            sent: said.get("shipped_bytes").and_then(|bytes| bytes.as_f64()).unwrap_or(0.0),
         })
     }
 }

@@ -3,6 +3,7 @@
 use super::nodes::Setting;
 use crate::plan::report::{Choice, Stage};
 use crate::print::{self, Align, Paint, Table, elide};
+use kerf_planner::{MESSAGE, PACKETS};
 use kerf_profile::Profile;
 use serde::Serialize;
 use std::fmt::Write as _;
@@ -21,6 +22,8 @@ pub(super) struct Seen {
     pub(super) cloud: f64,
     /// From the application's request to its answer.
     pub(super) total: f64,
+    /// Bytes of tensors that left the edge.
+    pub(super) sent: f64,
 }
 
 /// Everything that was run.
@@ -49,6 +52,7 @@ pub(crate) struct Compared {
     network: Pair,
     cloud: Pair,
     total: Pair,
+    sent: Sent,
 }
 
 /// Seconds; the measured ones are means of the middle four fifths: pictures differ in size, and a
@@ -57,6 +61,14 @@ pub(crate) struct Compared {
 struct Pair {
     predicted_s: f64,
     measured_s: f64,
+}
+
+/// Bytes of tensors that leave the edge, without what packets and messages add; the measured ones are
+/// the middle of the requests, as times are.
+#[derive(Clone, Copy, Debug, Serialize)]
+struct Sent {
+    predicted: f64,
+    measured: f64,
 }
 
 /// Relative errors |predicted − measured| / measured.
@@ -84,6 +96,10 @@ impl Compared {
             network: pair(&[Stage::Up, Stage::Down], &|seen| seen.network),
             cloud: pair(&[Stage::Queue, Stage::Decode, Stage::Cloud], &|seen| seen.cloud),
             total: pair(&Stage::ALL, &|seen| seen.total),
+            sent: Sent {
+                predicted: (choice.bytes_up / PACKETS - MESSAGE).max(0.0),
+                measured: middle(seen.iter().map(|seen| seen.sent).collect()),
+            },
         }
     }
 
@@ -282,7 +298,7 @@ mod tests {
             is_baseline: false,
             breaks: Vec::new(),
         };
-        let seen = Seen { network: 0.038, cloud: 0.002, total: 0.050 };
+        let seen = Seen { network: 0.038, cloud: 0.002, total: 0.050, sent: 0.0 };
         let compared = Compared::new(0, &choice, &[seen; 3]);
         assert!((compared.edge.measured_s - 0.010).abs() < 1e-12);
         let parts: f64 = compared.parts().iter().map(|pair| pair.predicted_s).sum();
