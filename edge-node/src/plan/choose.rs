@@ -140,7 +140,7 @@ fn figures(codec: &MeasuredCodec) -> Coded {
         bytes_p90: codec.bytes.p90,
         encode: codec.encode,
         decode: codec.decode,
-        agreement_loss: 1.0 - codec.agreement.share(),
+        agreement_loss: 1.0 - codec.expected,
     }
 }
 

@@ -51,8 +51,8 @@ fn offered(codecs: Option<&Codecs>, boundary: usize) -> impl Iterator<Item = &Me
 
 /// The one that loses least, of those the smallest: what it loses is paid by every plan.
 fn truest(codecs: Option<&Codecs>, boundary: usize, floor: f64) -> Option<&MeasuredCodec> {
-    let key = |codec: &MeasuredCodec| (1.0 - codec.agreement.share(), codec.bytes.mean);
-    let enough = offered(codecs, boundary).filter(|codec| codec.agreement.share() >= floor);
+    let key = |codec: &MeasuredCodec| (1.0 - codec.expected, codec.bytes.mean);
+    let enough = offered(codecs, boundary).filter(|codec| codec.expected >= floor);
     enough.min_by(|a, b| key(a).0.total_cmp(&key(b).0).then(key(a).1.total_cmp(&key(b).1)))
 }
 
@@ -63,7 +63,7 @@ fn coded(codec: &MeasuredCodec) -> Coded {
         bytes_p90: codec.bytes.p90,
         encode: codec.encode,
         decode: codec.decode,
-        agreement_loss: 1.0 - codec.agreement.share(),
+        agreement_loss: 1.0 - codec.expected,
     }
 }
 

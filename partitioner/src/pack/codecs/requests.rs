@@ -1,7 +1,7 @@
 //! What a model will be asked, and what it answers when nothing is lost on the way.
 
 use anyhow::{Context, bail};
-use kerf_agreement::{Criterion, Labels};
+use kerf_agreement::{Criterion, Labels, Metric};
 use kerf_bundle::{Card, Encoded};
 use kerf_engine::{Runner, Values};
 use kerf_graph::CutModel;
@@ -15,6 +15,9 @@ pub(crate) const SEED: u64 = 0;
 
 /// Bytes of all requests' tensors at one boundary: more are left out.
 const MEMORY: usize = 1 << 30;
+
+/// With fewer no interval says anything.
+const FEWEST: usize = 8;
 
 /// One request, and the whole model's answer.
 pub(crate) struct Asked {
@@ -67,7 +70,8 @@ impl Requests {
             if largest.saturating_mul(all.len() + 1) > MEMORY {
                 break;
             }
-            let label = labels.as_ref().and_then(|labels: &Labels| labels.class(&sample.name));
+            let label = labels.as_ref().filter(|_| matches!(criterion.by, Metric::Top1(_)));
+            let label = label.and_then(|labels: &Labels| labels.class(&sample.name));
             let is_right = label.map(|label| is_right(criterion, &outputs, label)).transpose()?;
             all.push(Asked {
                 half: Half::of(&sample.name, SEED),
@@ -81,7 +85,7 @@ impl Requests {
         }
         bar.finish_and_clear();
         for half in [Half::Calibration, Half::HeldOut] {
-            if !all.iter().any(|asked| asked.half == half) {
+            if all.len() < FEWEST || !all.iter().any(|asked| asked.half == half) {
                 bail!(
                     "{}: {} inputs are too few to fit codecs on one half and judge them on the other; \
                      give some dozens at least",
