@@ -21,7 +21,7 @@ struct Arguments {
 const ENGINE: EngineSettings = EngineSettings { kind: EngineKind::Tract, threads: 4, library: None };
 
 fn arguments(more: &[&str]) -> ProfileArguments {
-    let all = ["node", "--profile", "--budget", "2s"].iter().chain(more);
+    let all = ["node", "--profile", "--budget", "30s"].iter().chain(more);
     Arguments::try_parse_from(all).unwrap().profiling
 }
 
