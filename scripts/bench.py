@@ -206,7 +206,7 @@ def bench_plan(folder):
     for model, (steps, inputs) in models.items():
         packed = pack(folder, model, model, *steps)
         profile = folder / f"{model}.json"
-        run(TARGET / "partitioner", "profile", packed, "-o", profile, "--engine", "ort", "--threads", "1", "--budget", "60s", *inputs)
+        run(TARGET / "partitioner", "profile", packed, "-o", profile, "--engine", "ort", "--threads", "1", "--budget", "75s", *inputs)
         for rate, rtt in LINKS:
             told = run(TARGET / "partitioner", "plan", packed, "--edge", profile, "--cloud", profile,
                        "--bandwidth", rate, "--rtt", rtt, "--measure", "--json", *inputs)
