@@ -4,6 +4,7 @@
 //! packing measured of each, for those who choose: an edge node, a planner, a person.
 
 use kerf_codec::{Book, BookError, CodecId, Kind};
+use kerf_planner::Coded;
 use kerf_preprocess::Recode;
 use serde::{Deserialize, Serialize};
 
@@ -220,6 +221,20 @@ impl Coding {
         let pixels = || number.checked_sub(PIXELS).and_then(Recode::from_number).map(Self::Pixels);
         let id = CodecId(number);
         id.kind().map(|_| Self::Tensor(id)).or_else(pixels)
+    }
+}
+
+impl From<&MeasuredCodec> for Coded {
+    /// As a planner counts with it.
+    fn from(codec: &MeasuredCodec) -> Self {
+        Self {
+            name: codec.name.clone(),
+            bytes_mean: codec.bytes.mean,
+            bytes_p90: codec.bytes.p90,
+            encode: codec.encode,
+            decode: codec.decode,
+            agreement_loss: 1.0 - codec.expected,
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Tensors to what travels, and back, by the codecs that both ends of a link hold.
 
 use kerf_bundle::{Bundle, Codecs, Coding, Encoded};
-use kerf_codec::{Book, Codec, CodecId, Kind, Limits, LookupError, Spec};
+use kerf_codec::{Book, Codec, CodecId, Kind, Limits, Spec};
 use kerf_preprocess::Recode;
 use kerf_tensor::{DType, NamedTensor, Tensor};
 use kerf_wire::{CODEC_RAW, CodedTensor};
@@ -104,7 +104,14 @@ impl ModelCodecs {
     /// # Errors
     /// What is not known.
     pub fn check(&self, boundary: u16, name: &str, number: u16) -> Result<(), CodingError> {
-        self.method(boundary, name, number).map(|_| ())
+        // Nothing is built here: headers are judged where connections are served.
+        match Coding::from_number(number) {
+            Some(Coding::Tensor(id)) => match id.kind() {
+                Some(Kind::Fitted(_)) => self.spec(boundary, name, id).map(|_| ()),
+                _ => Ok(()),
+            },
+            _ => self.method(boundary, name, number).map(|_| ()),
+        }
     }
 
     /// Encodes tensors of a boundary. One that the codec refuses (it holds NaN, say) or would not
@@ -210,12 +217,21 @@ impl ModelCodecs {
                 }
                 _ => Err(unknown(format!("codec {recode} is for inputs made of pictures"))),
             },
-            Some(Coding::Tensor(id)) => self.ready(boundary, name, id).map_err(unknown).map(Method::Codec),
+            Some(Coding::Tensor(id)) => self.ready(boundary, name, id).map(Method::Codec),
         }
     }
 
-    fn ready(&self, boundary: u16, name: &str, id: CodecId) -> Result<Arc<Codec>, String> {
-        let build = |spec: &Spec| Codec::new(spec).map(Arc::new).map_err(|error| error.to_string());
+    fn spec(&self, boundary: u16, name: &str, id: CodecId) -> Result<Spec, CodingError> {
+        let spec = match &self.codecs {
+            Some(codecs) => codecs.book.spec(boundary, id, name),
+            None => Book::default().spec(boundary, id, name),
+        };
+        spec.map_err(|error| CodingError::Unknown { name: name.to_owned(), reason: error.to_string() })
+    }
+
+    fn ready(&self, boundary: u16, name: &str, id: CodecId) -> Result<Arc<Codec>, CodingError> {
+        let unknown = |reason: String| CodingError::Unknown { name: name.to_owned(), reason };
+        let build = |spec: &Spec| Codec::new(spec).map(Arc::new).map_err(|error| unknown(error.to_string()));
         if let Some(Kind::BuiltIn(codec)) = id.kind() {
             return build(&codec.into());
         }
@@ -224,12 +240,8 @@ impl ModelCodecs {
         if let Some(codec) = ready.get(&key) {
             return Ok(Arc::clone(codec));
         }
-        let spec = match &self.codecs {
-            Some(codecs) => codecs.book.spec(boundary, id, name),
-            None => Book::default().spec(boundary, id, name),
-        };
         // Only what the book has is kept, so it bounds the map.
-        let codec = build(&spec.map_err(|error: LookupError| error.to_string())?)?;
+        let codec = build(&self.spec(boundary, name, id)?)?;
         ready.insert(key, Arc::clone(&codec));
         Ok(codec)
     }

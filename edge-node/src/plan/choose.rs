@@ -6,7 +6,7 @@
 //! and the best of all those plans is taken.
 
 use crate::models::{Model, Way as Route};
-use kerf_bundle::{Coding, MeasuredCodec};
+use kerf_bundle::Coding;
 use kerf_planner::tiers::{
     Constraints, Deadline, Objective, PartKind, Plan, PlanError, Problem, Shipment, Weights, plan,
 };
@@ -130,18 +130,7 @@ fn shapes(model: &Model, routes: &[Route]) -> Shapes {
 /// What packing measured of a coding; none for tensors as they are.
 fn measured(model: &Model, boundary: usize, coding: Coding) -> Option<Coded> {
     let codecs = model.served.codecs.measured().filter(|_| coding != Coding::RAW)?;
-    codecs.at(boundary).find(|codec| codec.id == coding.number()).map(figures)
-}
-
-fn figures(codec: &MeasuredCodec) -> Coded {
-    Coded {
-        name: codec.name.clone(),
-        bytes_mean: codec.bytes.mean,
-        bytes_p90: codec.bytes.p90,
-        encode: codec.encode,
-        decode: codec.decode,
-        agreement_loss: 1.0 - codec.expected,
-    }
+    codecs.at(boundary).find(|codec| codec.id == coding.number()).map(Coded::from)
 }
 
 /// Leaves at each boundary what requests on these routes would send, and nothing elsewhere.

@@ -32,8 +32,8 @@ pub(super) fn problem(
     let last = raw.len().saturating_sub(1);
     let shapes = Shapes {
         raw: raw.iter().map(|bytes| bytes.map(|bytes| bytes as f64)).collect(),
-        coded: (0..last).map(|boundary| offered(codecs, boundary).map(coded).collect()).collect(),
-        result: (!plain).then(|| truest(codecs, last, wish.agreement_floor)).flatten().map(coded),
+        coded: (0..last).map(|boundary| offered(codecs, boundary).map(Coded::from).collect()).collect(),
+        result: (!plain).then(|| truest(codecs, last, wish.agreement_floor)).flatten().map(Coded::from),
     };
     let mut problem = assemble(&machines, &ways(end, link, wish)?, &shapes)?;
     // Hosts may be alike; roles are what the user named the profiles by.
@@ -54,17 +54,6 @@ fn truest(codecs: Option<&Codecs>, boundary: usize, floor: f64) -> Option<&Measu
     let key = |codec: &MeasuredCodec| (1.0 - codec.expected, codec.bytes.mean);
     let enough = offered(codecs, boundary).filter(|codec| codec.expected >= floor);
     enough.min_by(|a, b| key(a).0.total_cmp(&key(b).0).then(key(a).1.total_cmp(&key(b).1)))
-}
-
-fn coded(codec: &MeasuredCodec) -> Coded {
-    Coded {
-        name: codec.name.clone(),
-        bytes_mean: codec.bytes.mean,
-        bytes_p90: codec.bytes.p90,
-        encode: codec.encode,
-        decode: codec.decode,
-        agreement_loss: 1.0 - codec.expected,
-    }
 }
 
 /// What a profile says of a boundary in an encoding.

@@ -65,20 +65,25 @@ impl Measuring<'_> {
         let started = Instant::now();
         let last = self.model.last();
         let bar = progress(last as u64 + 1, "codecs");
-        let mut places = Vec::new();
+        let (mut places, mut cut_short) = (Vec::new(), Vec::new());
         for boundary in 0..=last {
             bar.set_message(format!("b{boundary}"));
             // What a boundary leaves of its share of the time is for the later ones.
             let share = (boundary as f64 + 1.0) / (last as f64 + 1.0);
-            places.push(self.at(boundary, &requests, started + self.budget.mul_f64(share))?);
+            let until = started + self.budget.mul_f64(share);
+            places.push(self.at(boundary, &requests, until)?);
+            if Instant::now() > until {
+                cut_short.push(format!("b{boundary}"));
+            }
             bar.inc(1);
             if boundary < last {
                 requests.advance(self.model, self.runner, boundary)?;
             }
         }
         bar.finish_and_clear();
-        if started.elapsed() > self.budget {
-            warn("--codec-budget ran out: at some boundaries not every codec was tried");
+        if !cut_short.is_empty() {
+            let at = cut_short.join(", ");
+            warn(&format!("--codec-budget was too short to try every codec at {at}"));
         }
         let codecs = self.codecs(&places, requests.all.len())?;
         Ok((codecs, self.report(&places, &requests)))
@@ -174,7 +179,7 @@ impl Measuring<'_> {
             let mut fitted = 0;
             let expected = expected(tried, None);
             for (index, candidate) in tried.iter().enumerate() {
-                let is_on_front = is_on_front(tried, index);
+                let is_on_front = is_on_front(tried, &expected, index);
                 let id = match &candidate.kind {
                     Kind::BuiltIn(codec) => codec.id(),
                     Kind::Pixels(recode) => CodecId(Coding::Pixels(*recode).number()),
@@ -238,6 +243,7 @@ impl Measuring<'_> {
     }
 
     fn place(&self, boundary: usize, tried: &[Candidate]) -> Place {
+        let expected = expected(tried, None);
         let named = |codec: BuiltIn| tried.iter().find(move |it| it.name == codec.to_string());
         Place {
             boundary,
@@ -262,7 +268,7 @@ impl Measuring<'_> {
                         accuracy: accuracy.and_then(|paired| {
                             Some(Change { by: paired.difference()?, within: paired.interval(CONFIDENCE) })
                         }),
-                        kept: is_on_front(tried, index),
+                        kept: is_on_front(tried, &expected, index),
                     }
                 })
                 .collect(),
@@ -303,12 +309,12 @@ impl Measuring<'_> {
     }
 }
 
-/// Whether no other is both smaller and truer.
-fn is_on_front(tried: &[Candidate], index: usize) -> bool {
-    let key = |it: &Candidate| (it.trial.mean_bytes(), it.trial.agreement());
-    let (bytes, agreement) = key(&tried[index]);
-    !tried.iter().enumerate().any(|(other, it)| {
-        let (b, a) = key(it);
+/// Whether no other is both smaller and expected to be truer.
+fn is_on_front(tried: &[Candidate], expected: &[f64], index: usize) -> bool {
+    let key = |index: usize| (tried[index].trial.mean_bytes(), expected[index]);
+    let (bytes, agreement) = key(index);
+    !(0..tried.len()).any(|other| {
+        let (b, a) = key(other);
         // Of equals the first stays.
         b <= bytes && a >= agreement && (b < bytes || a > agreement || other < index)
     })
