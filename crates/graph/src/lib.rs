@@ -11,6 +11,7 @@
 
 mod analysis;
 mod boundaries;
+mod build;
 mod constant;
 mod costs;
 mod cut;
@@ -29,6 +30,7 @@ mod sized;
 
 pub use analysis::{Analysis, Bindings, NodeCost};
 pub use boundaries::{Boundary, MAX_BOUNDARIES, boundaries};
+pub use build::{BuildError, Builder, Op};
 pub use cut::{CutError, CutModel};
 pub use encode::EncodeError;
 pub use load::{ExternalData, Fault, LoadError, NoExternalData, Problem};

@@ -13,6 +13,8 @@ const PURE: &[&str] = &[
     "bundle",
     "codec",
     "codec-fit",
+    "exits",
+    "exits-fit",
     "graph",
     "inputs",
     "npy",
