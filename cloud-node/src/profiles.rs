@@ -55,9 +55,10 @@ fn exchange_now(
     let served: &Served = service.models.find(&request.model).ok_or_else(missing)?;
     let Some(folder) = &service.profiles else { return Ok(Vec::new()) };
     for CodedTensor { name, dtype, codec, data, .. } in &request.tensors {
-        if (name.as_str(), *dtype, *codec) != (PROFILE, DType::U8, CODEC_RAW) {
+        let is_profile = (name.as_str(), *dtype, *codec) == (PROFILE, DType::U8, CODEC_RAW);
+        let Some(data) = data.whole().filter(|_| is_profile) else {
             return Err((Reason::BadRequest, format!("'{name}' is not a profile")));
-        }
+        };
         folder.keep(served, edge, data).map_err(|error| (Reason::BadRequest, error.to_string()))?;
         tracing::info!(model = served.name, edge, "keeps a profile");
     }

@@ -5,10 +5,13 @@ use crate::metrics::Metrics;
 use crate::profiles;
 use kerf_bundle::Coding;
 use kerf_identity::PeerIdentity;
-use kerf_serving::{Admission, Compute, ComputeError, Models, Permit, ProfileFolder, Served};
-use kerf_transport::Handler;
+use kerf_serving::{
+    Admission, Compute, ComputeError, EarlyDecoder, Models, Permit, ProfileFolder, Served, Shipment, Tell,
+};
+use kerf_transport::{Begun, Handler};
 use kerf_wire::{
-    Answer, Arrival, Ask, Load, Reason, Refusal, Request, RequestHeader, Response, TensorHeader, Timings,
+    Answer, Arrival, Ask, Intake, Load, Reason, Refusal, Request, RequestHeader, Response, TensorHeader,
+    Timings,
 };
 use std::pin::Pin;
 use std::sync::Arc;
@@ -63,6 +66,17 @@ impl Handler for Shared {
         Ok(())
     }
 
+    fn begin(&self, peer: &PeerIdentity, header: &RequestHeader) -> Option<Box<dyn Begun>> {
+        if header.ask != Ask::Finish {
+            return None;
+        }
+        let decoder = self.0.decoder(&header.model, header.boundary)?;
+        let has_large = decoder.wants(&header.tensors);
+        let peer = peer.to_string();
+        has_large
+            .then(|| Box::new(Arriving { service: Arc::clone(&self.0), peer, decoder }) as Box<dyn Begun>)
+    }
+
     fn handle(
         &self,
         peer: &PeerIdentity,
@@ -70,54 +84,91 @@ impl Handler for Shared {
         arrival: Arrival,
     ) -> Pin<Box<dyn Future<Output = Response> + Send>> {
         let service = Arc::clone(&self.0);
-        let name = peer.name.clone();
-        let peer = peer.to_string();
         if request.ask == Ask::Profiles {
-            return Box::pin(profiles::exchange(service, name, request, arrival));
+            return Box::pin(profiles::exchange(service, peer.name.clone(), request, arrival));
         }
+        let peer = peer.to_string();
         Box::pin(async move {
-            let (id, model) = (request.id, request.model.clone());
-            let started = Instant::now();
-            let outcome = match service.admission.enter() {
-                Some(permit) => service.finish(permit, request, arrival, started).await,
-                None => Err((Reason::Overloaded, "no place is free".to_owned())),
-            };
-            match outcome {
-                Ok(answer) => {
-                    service.metrics.answered(&model, &answer.timings);
-                    tracing::debug!(%id, model, peer, total_us = answer.timings.total.as_micros(), "answered");
-                    Response::Answer(answer)
-                }
-                Err((reason, message)) => {
-                    service.metrics.refused(&model, &reason);
-                    tracing::info!(%id, model, peer, message, "refused");
-                    Response::Refusal(Refusal { id, node: service.node.clone(), reason, message })
-                }
-            }
+            // Known, since the header was admitted; else the request is refused for it.
+            let decoder = service.decoder(&request.model, request.boundary);
+            service.answer(peer, request, arrival, decoder).await
         })
     }
 }
 
+/// A request with large tensors, which are decoded while they come.
+struct Arriving {
+    service: Arc<Service>,
+    peer: String,
+    decoder: EarlyDecoder,
+}
+
+impl Begun for Arriving {
+    fn intake(&mut self) -> &mut dyn Intake {
+        &mut self.decoder
+    }
+
+    fn handle(
+        self: Box<Self>,
+        request: Request,
+        arrival: Arrival,
+    ) -> Pin<Box<dyn Future<Output = Response> + Send>> {
+        let Self { service, peer, decoder } = *self;
+        Box::pin(async move { service.answer(peer, request, arrival, Some(decoder)).await })
+    }
+}
+
 impl Service {
+    /// What decodes the tensors of a boundary, where there is such a model.
+    fn decoder(&self, model: &str, boundary: u16) -> Option<EarlyDecoder> {
+        let served = self.models.find(model)?;
+        Some(EarlyDecoder::new(Arc::clone(served), boundary, self.compute.clone()))
+    }
+
+    async fn answer(
+        &self,
+        peer: String,
+        request: Request,
+        arrival: Arrival,
+        decoder: Option<EarlyDecoder>,
+    ) -> Response {
+        let (id, model) = (request.id, request.model.clone());
+        let started = Instant::now();
+        let outcome = match (self.admission.enter(), decoder) {
+            (Some(permit), Some(decoder)) => self.finish(permit, request, arrival, decoder, started).await,
+            (Some(_), None) => Err((Reason::ModelMissing, format!("this node has no model '{model}'"))),
+            (None, _) => Err((Reason::Overloaded, "no place is free".to_owned())),
+        };
+        match outcome {
+            Ok(answer) => {
+                self.metrics.answered(&model, &answer.timings);
+                tracing::debug!(%id, model, peer, total_us = answer.timings.total.as_micros(), "answered");
+                Response::Answer(answer)
+            }
+            Err((reason, message)) => {
+                self.metrics.refused(&model, &reason);
+                tracing::info!(%id, model, peer, message, "refused");
+                Response::Refusal(Refusal { id, node: self.node.clone(), reason, message })
+            }
+        }
+    }
+
     async fn finish(
         &self,
         _permit: Permit,
         request: Request,
         arrival: Arrival,
+        decoder: EarlyDecoder,
         started: Instant,
     ) -> Result<Answer, (Reason, String)> {
-        let missing = || (Reason::ModelMissing, format!("this node has no model '{}'", request.model));
-        let served = Arc::clone(self.models.find(&request.model).ok_or_else(missing)?);
+        let served = Arc::clone(decoder.served());
         let boundary = usize::from(request.boundary);
         let wanted = wanted(&served, request.outputs)?;
         let (tensors, reply) = (request.tensors, request.reply);
 
-        let work = move || -> Result<_, (Reason, String)> {
+        let run = move |served: &Served| -> Result<_, (Reason, String)> {
             let decoding = Instant::now();
-            let tensors = served
-                .codecs
-                .decode(request.boundary, tensors)
-                .map_err(|error| (Reason::BadRequest, error.to_string()))?;
+            let tensors = decoder.finish(tensors).map_err(|error| (Reason::BadRequest, error.to_string()))?;
             let mut values =
                 served.accept(boundary, tensors).map_err(|error| (Reason::BadRequest, error.to_string()))?;
             served.decode(&mut values).map_err(|error| (Reason::BadRequest, error.to_string()))?;
@@ -128,16 +179,24 @@ impl Service {
                 .map_err(|error| (Reason::Failed, error.to_string()))?;
             let tensors =
                 served.outputs(&wanted, &values).map_err(|error| (Reason::BadRequest, error.to_string()))?;
-            let encoding = Instant::now();
-            // A codec that this node does not know leaves the outputs as they are.
-            let reply = Coding::from_number(reply).unwrap_or(Coding::RAW);
-            let shipment = served.codecs.encode(served.last() as u16, tensors, reply);
-            let encode = if reply == Coding::RAW { Duration::ZERO } else { encoding.elapsed() };
-            Ok((shipment.tensors, run.engine.to_owned(), [decode, run.elapsed, encode]))
+            Ok((tensors, run.engine.to_owned(), [decode, run.elapsed]))
+        };
+        let work = move |tell: Tell<Result<_, _>>| match run(&served) {
+            Err(refused) => tell.tell(Err(refused)),
+            Ok((tensors, engine, [decode, compute])) => {
+                let encoding = Instant::now();
+                // A codec that this node does not know leaves the outputs as they are.
+                let reply = Coding::from_number(reply).unwrap_or(Coding::RAW);
+                let ready = |shipment: Shipment| {
+                    let encode = if reply == Coding::RAW { Duration::ZERO } else { encoding.elapsed() };
+                    tell.tell(Ok((shipment.tensors, engine, [decode, compute, encode])));
+                };
+                served.codecs.encode_ahead(served.last() as u16, tensors, reply, ready);
+            }
         };
         // A request never waits longer than its sender does, and no peer makes it wait for days.
         let deadline = started + request.deadline.min(LONGEST);
-        let done = self.compute.run(deadline, work).await.map_err(|error| match error {
+        let done = self.compute.run_until_told(deadline, work).await.map_err(|error| match error {
             ComputeError::Deadline { .. } => (Reason::DeadlinePassed, error.to_string()),
             ComputeError::Stopped(reason) => (Reason::Failed, reason),
         })?;

@@ -9,22 +9,23 @@ use crate::run::Script;
 use anyhow::{Context as _, ensure};
 use cloud_node::CloudNode;
 use edge_node::EdgeNode;
-use kerf_bundle::{Metric, Pack, PackRequest};
+use kerf_bundle::{Metric, Pack, PackRequest, hex};
 use kerf_engine::{SegmentStore, Values};
 use kerf_graph::{Model, NoExternalData};
-use kerf_identity::{Authority, Role};
+use kerf_identity::{Role, passing_certificates};
 use kerf_preprocess::{Preprocess, Steps};
 use kerf_repository::{Overwrite, Repository};
 use kerf_serving::{Served, open_engines};
 use kerf_settings::{
     CloudAddress, CloudLimits, CloudSettings, CodecChoice, EdgeLimits, EdgeSettings, EngineSettings,
-    Fallback, IdentityFiles, LinkSettings, LogFormat, LogSettings, ModelSettings, PlanSettings, Share, Split,
+    ExitChoice, Fallback, IdentityFiles, LinkSettings, LogFormat, LogSettings, ModelSettings, PlanSettings,
+    Share, Split,
 };
 use kerf_tensor::Tensor;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 const CLOUD: &str = "cloud-1";
@@ -77,7 +78,7 @@ impl Stage {
             "model {name} takes no encoded images; pack it with --preprocess to send pictures"
         );
         let served = Arc::new(Served::new(bundle, &opened.engines, &Arc::new(SegmentStore::new(MEMORY))));
-        certify(folder.path())?;
+        passing_certificates(folder.path(), &[(Role::Cloud, CLOUD), (Role::Edge, EDGE)])?;
         let mut stage = Self {
             folder,
             repository,
@@ -99,7 +100,7 @@ impl Stage {
             self.served.name,
             self.last() + 1,
             self.last(),
-            self.served.digest[..6].iter().map(|byte| format!("{byte:02x}")).collect::<String>(),
+            hex(&self.served.digest[..6]),
             self.why,
             self.quic,
         )
@@ -180,7 +181,7 @@ impl Stage {
             admin_remote: false,
             repository: self.repository.clone(),
             profiles: None,
-            identity: self.identity(CLOUD),
+            identity: IdentityFiles::of(CLOUD, self.folder.path()),
             engine: self.engine.clone(),
             models: vec![self.served.name.clone()],
             limits: CloudLimits { concurrency: 2, queue: 64, memory: MEMORY, payload: 64 << 20 },
@@ -197,13 +198,16 @@ impl Stage {
             admin_remote: false,
             repository: self.repository.clone(),
             profiles: None,
-            identity: self.identity(EDGE),
+            identity: IdentityFiles::of(EDGE, self.folder.path()),
             cloud: vec![CloudAddress { node: CLOUD.to_owned(), address: self.quic.to_string() }],
             engine: self.engine.clone(),
             models: vec![ModelSettings {
                 name: self.served.name.clone(),
                 split,
                 codec: CodecChoice::Raw,
+                exits: ExitChoice::None,
+                audit: Share::NONE,
+                audit_bytes: 0,
                 agreement: Share::ALL,
                 fallback: Fallback::Required,
                 deadline: Duration::from_secs(5),
@@ -218,15 +222,6 @@ impl Stage {
             plan: PlanSettings::default(),
             log: quiet(),
         })
-    }
-
-    fn identity(&self, node: &str) -> IdentityFiles {
-        let file = |name: String| self.folder.path().join(name);
-        IdentityFiles {
-            ca: file("ca.pem".to_owned()),
-            certificate: file(format!("{node}.pem")),
-            key: file(format!("{node}.key")),
-        }
     }
 }
 
@@ -258,20 +253,6 @@ fn camera_steps() -> anyhow::Result<Preprocess> {
         ..Steps::imagenet()
     };
     Ok(Preprocess::new(steps)?)
-}
-
-/// A CA and a certificate for each node, as `partitioner certs` makes them.
-fn certify(folder: &Path) -> anyhow::Result<()> {
-    let authority = Authority::generate("kerf demo")?;
-    let now = SystemTime::now();
-    let write = |name: String, pem: &str| std::fs::write(folder.join(name), pem);
-    write("ca.pem".to_owned(), authority.cert_pem())?;
-    for (role, node) in [(Role::Cloud, CLOUD), (Role::Edge, EDGE)] {
-        let certificate = authority.issue(role, node, &[], Duration::from_secs(86_400), now)?;
-        write(format!("{node}.pem"), &certificate.cert_pem)?;
-        write(format!("{node}.key"), &certificate.key_pem)?;
-    }
-    Ok(())
 }
 
 /// The table is the output here.

@@ -7,6 +7,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "a node owns the clock")]
 
+mod exits;
 mod metrics;
 mod models;
 mod pipeline;
@@ -15,6 +16,7 @@ mod report;
 mod service;
 mod status;
 
+pub use exits::ExitsError;
 pub use models::ModelError;
 
 use anyhow::Context as _;
@@ -72,11 +74,11 @@ impl EdgeNode {
         let metrics = metrics::Metrics::register(&mut registry);
         let service = Arc::new(Service {
             models,
-            pipeline: pipeline::Pipeline {
+            pipeline: Arc::new(pipeline::Pipeline {
                 node: settings.node.clone(),
                 compute: Compute::new(settings.limits.concurrency),
                 mesh,
-            },
+            }),
             admission: Admission::new(settings.limits.concurrency + settings.limits.queue),
             metrics,
             draining: AtomicBool::new(false),
@@ -174,8 +176,21 @@ fn load(
     let mut models = BTreeMap::new();
     for wanted in &settings.models {
         let served = loaded.find(&wanted.name).context("a model vanished while loading")?;
-        let model = models::Model::new(Arc::clone(served), wanted)?;
+        let model = models::Model::new(Arc::clone(served), wanted, &settings.plan)?;
         model.prepare(model.split())?;
+        if let Some(exits) = &model.exits {
+            let standing = exits.standing();
+            let open: Vec<_> = standing.exits.iter().map(|exit| format!("b{}", exit.boundary)).collect();
+            tracing::info!(
+                model = wanted.name,
+                exits = open.join(", "),
+                promise = standing.promise,
+                audit = exits.delay(),
+                drift = exits.drift_delay(),
+                false_alarms = exits::false_alarms(),
+                "early exits"
+            );
+        }
         for note in served.runner.notes() {
             tracing::warn!(model = wanted.name, note, "engine");
         }
@@ -190,6 +205,11 @@ async fn observe(service: Arc<Service>, store: Arc<SegmentStore>) {
     loop {
         tick.tick().await;
         service.metrics.observe(service.admission.in_flight(), resident(&store));
+        for model in service.models.values() {
+            if let Some(exits) = &model.exits {
+                service.metrics.observe_exits(&model.served.name, &exits.standing());
+            }
+        }
         for node in service.pipeline.mesh.status() {
             service.metrics.observe_node(&node.node, node.state == NodeState::Connected);
         }

@@ -1,9 +1,10 @@
 //! Models as this edge node serves them: loaded, and with their route chosen.
 
+use crate::exits::{Exits, ExitsError, Watch};
 use kerf_bundle::Coding;
 use kerf_serving::{LoadError, Served};
 pub(crate) use kerf_settings::Fallback;
-use kerf_settings::{CodecChoice, ModelSettings, Split};
+use kerf_settings::{CodecChoice, ExitChoice, ModelSettings, PlanSettings, Split};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -21,6 +22,10 @@ pub(crate) struct Model {
     codec: CodecChoice,
     /// Least agreement of codecs chosen by themselves.
     agreement: f64,
+    /// Its early exits, where it has some and they may answer.
+    pub(crate) exits: Option<Exits>,
+    /// Boundaries before this one never leave the node.
+    pub(crate) privacy_floor: usize,
     pub(crate) fallback: Fallback,
     /// Time given to a request that names none.
     pub(crate) deadline: Duration,
@@ -69,10 +74,22 @@ pub enum ModelError {
         /// The codecs there.
         known: String,
     },
+    /// The exits cannot be used.
+    #[error("models.{model}.exits: {source}")]
+    Exits {
+        /// The model.
+        model: String,
+        /// Why.
+        source: ExitsError,
+    },
 }
 
 impl Model {
-    pub(crate) fn new(served: Arc<Served>, settings: &ModelSettings) -> Result<Self, ModelError> {
+    pub(crate) fn new(
+        served: Arc<Served>,
+        settings: &ModelSettings,
+        plan: &PlanSettings,
+    ) -> Result<Self, ModelError> {
         let last = served.last();
         let split = match settings.split {
             // Until there is a plan.
@@ -97,12 +114,21 @@ impl Model {
         }
         let (codec, agreement) = (settings.codec.clone(), settings.agreement.as_f64());
         let way = codings(&served, split, &codec, agreement);
+        let exits = match (&served.heads, settings.exits) {
+            (Some(heads), ExitChoice::Auto) => {
+                let exits = Exits::new(heads, settings.audit.as_f64(), settings.audit_bytes, Instant::now());
+                Some(exits.map_err(|source| ModelError::Exits { model: served.name.clone(), source })?)
+            }
+            (None, _) | (_, ExitChoice::None) => None,
+        };
         Ok(Self {
             served,
             way: Mutex::new((way, None)),
             is_planned,
             codec,
             agreement,
+            exits,
+            privacy_floor: plan.privacy_floor.into(),
             fallback: settings.fallback,
             deadline: settings.deadline,
             tail_us: AtomicU64::new(0),
@@ -129,11 +155,30 @@ impl Model {
         self.way.lock().unwrap_or_else(PoisonError::into_inner).1.clone()
     }
 
+    /// Exits on the way to a split, and their boundaries. An exit that is closed remains a stop: the
+    /// ranges between stops are those that are compiled.
+    pub(crate) fn stops(&self, split: usize) -> impl Iterator<Item = (usize, usize)> {
+        let heads = self.exits.as_ref().and(self.served.heads.as_ref());
+        let exits = heads.into_iter().flat_map(|heads| &heads.fitted().exits);
+        exits.map(|exit| usize::from(exit.boundary)).enumerate().filter(move |(_, at)| *at <= split)
+    }
+
+    /// What a request for these outputs is held to on its way past the exits; none where no exit could
+    /// answer it.
+    pub(crate) fn watch(&self, outputs: &[String]) -> Option<Watch> {
+        let (exits, heads) = (self.exits.as_ref()?, self.served.heads.as_ref()?);
+        let answers = outputs.iter().all(|output| *output == heads.fitted().output);
+        answers.then(|| exits.watch(rand::random()))
+    }
+
     /// Compiles what a split needs first, and keeps what must never have to be compiled.
     pub(crate) fn prepare(&self, split: usize) -> Result<(), LoadError> {
         let required = self.fallback == Fallback::Required;
-        if split > 0 {
-            self.served.prepare(0, split, required)?;
+        for (from, to) in self.ranges(split) {
+            self.served.prepare(from, to, required)?;
+        }
+        for (exit, _) in self.stops(split) {
+            self.served.prepare_head(exit)?;
         }
         if split < self.served.last() && required {
             self.served.prepare(split, self.served.last(), true)?;
@@ -155,10 +200,18 @@ impl Model {
         // Another tail takes another time.
         self.tail_us.store(0, Ordering::Relaxed);
         let last = self.served.last();
-        let needed = [(0, split), (split, last)];
-        let unneeded = [(0, before), (before, last)].into_iter().filter(|range| !needed.contains(range));
+        let needed: Vec<_> = self.ranges(split).into_iter().chain([(split, last)]).collect();
+        let held = self.ranges(before).into_iter().chain([(before, last)]);
+        let unneeded = held.filter(|range| !needed.contains(range));
         unneeded.for_each(|(from, to)| self.served.release(from, to));
         Ok(())
+    }
+
+    /// From the inputs to a split, as requests run there.
+    fn ranges(&self, split: usize) -> Vec<(usize, usize)> {
+        let stops = self.stops(split).map(|(_, boundary)| boundary).chain([split]);
+        let ranges = stops.scan(0, |from, to| Some((std::mem::replace(from, to), to)));
+        ranges.filter(|(from, to)| from < to).collect()
     }
 
     /// How long the cloud may take: what is left until `deadline`, less what finishing here would

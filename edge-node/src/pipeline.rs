@@ -4,12 +4,20 @@
 //! The boundary's tensors are kept until an answer is there, so falling back
 //! never starts over: it goes on from where the head stopped.
 
+mod climb;
+mod error;
+mod route;
+
+pub(crate) use error::PipelineError;
+pub(crate) use route::{Exited, Route, Timings};
+
+use crate::exits::{Check, Watch};
 use crate::models::{Fallback, Model, Way};
+use climb::{Climb, Climbed};
 use kerf_bundle::Coding;
-use kerf_engine::{RunError, Values};
-use kerf_graph::CutError;
+use kerf_engine::Values;
 use kerf_mesh::{Mesh, MeshError, MeshFailure};
-use kerf_serving::{Compute, ComputeError, InputError, Shipment};
+use kerf_serving::{Compute, EarlyDecoder, HeadAnswer, Shipment, Tell};
 use kerf_tensor::NamedTensor;
 use kerf_wire::{Ask, CODEC_RAW, CodedTensor, Reason, Request, RequestId};
 use std::sync::Arc;
@@ -30,123 +38,136 @@ pub(crate) struct Job {
     pub(crate) outputs: Vec<String>,
     pub(crate) deadline: Instant,
     pub(crate) traceparent: Option<String>,
+    /// Told of answers that may yet change.
+    pub(crate) provisional: Option<OnProvisional>,
 }
+
+/// Takes what a head said that was not sure enough.
+pub(crate) type OnProvisional = Box<dyn Fn(NamedTensor, &Exited) + Send + Sync>;
 
 /// An answer and how it was made.
 pub(crate) struct Outcome {
     pub(crate) outputs: Vec<NamedTensor>,
     pub(crate) route: Route,
     pub(crate) timings: Timings,
-}
-
-/// Who did what.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Route {
-    /// Boundary from which the request was, or would have been, shipped.
-    pub(crate) split: usize,
-    /// Node that produced the final outputs.
-    pub(crate) node: String,
-    /// Engine that ran the head here, if there was one.
-    pub(crate) head_engine: Option<String>,
-    /// Engine that ran the tail, there or here, if there was one.
-    pub(crate) tail_engine: Option<String>,
-    /// Why the edge finished what the cloud was meant to.
-    pub(crate) fallback: Option<String>,
-    /// Bytes of tensors shipped.
-    pub(crate) shipped: u64,
-    /// The codec that they were shipped under.
-    pub(crate) codec: String,
-    /// Why some went as they were, though a codec was chosen.
-    pub(crate) uncoded: Option<String>,
-    /// Bytes of the answer's tensors, as they came.
-    pub(crate) received: u64,
-}
-
-/// Time by stage; zero for stages that did not happen.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Timings {
-    /// Waiting for compute threads here.
-    pub(crate) queue: Duration,
-    /// Images to tensors, here.
-    pub(crate) preprocess: Duration,
-    /// The head, here.
-    pub(crate) head: Duration,
-    /// Tensors to bytes, here.
-    pub(crate) encode: Duration,
-    /// The call to the cloud less the cloud's stages below: its own bookkeeping counts here.
-    pub(crate) network: Duration,
-    /// The cloud's own waiting.
-    pub(crate) cloud_queue: Duration,
-    /// Bytes and images to tensors, in the cloud.
-    pub(crate) cloud_decode: Duration,
-    /// The cloud's computing.
-    pub(crate) cloud_compute: Duration,
-    /// Answers to bytes, in the cloud.
-    pub(crate) cloud_encode: Duration,
-    /// The answer's bytes to tensors, here.
-    pub(crate) decode: Duration,
-    /// The tail, here.
-    pub(crate) tail: Duration,
-}
-
-/// Why there is no answer.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum PipelineError {
-    #[error(transparent)]
-    Input(#[from] InputError),
-    #[error("deadline passed: {0}")]
-    Deadline(String),
-    #[error("the cloud did not answer and model {model} has no local fallback: {reason}")]
-    Unavailable { model: String, reason: String },
-    #[error(transparent)]
-    Run(#[from] RunError),
-    #[error(transparent)]
-    Cut(#[from] CutError),
-    #[error("{0}")]
-    Stopped(String),
-}
-
-impl From<ComputeError> for PipelineError {
-    fn from(error: ComputeError) -> Self {
-        match error {
-            ComputeError::Deadline { .. } => Self::Deadline(error.to_string()),
-            ComputeError::Stopped(reason) => Self::Stopped(reason),
-        }
-    }
+    /// To be checked by the whole model, in the background.
+    pub(crate) check: Option<Check>,
 }
 
 impl Pipeline {
     /// Carries `job` through `model` until there is an answer or its deadline has passed.
-    pub(crate) async fn answer(&self, model: &Arc<Model>, job: Job) -> Result<Outcome, PipelineError> {
+    pub(crate) async fn answer(&self, model: &Arc<Model>, mut job: Job) -> Result<Outcome, PipelineError> {
         let mut trip = Trip::new(model, &self.node);
-        let mut values = model.served.accept(0, job.inputs.clone())?;
+        let mut values = model.served.accept(0, std::mem::take(&mut job.inputs))?;
+        let mut watch = None;
 
         if trip.route.split > 0 {
-            values = self.head(model, values, job.deadline, &mut trip).await?;
-        }
-        // Outputs that the head has produced already need no tail.
-        if job.outputs.iter().any(|name| values.get(name).is_none()) {
-            match self.ship(model, &mut values, &job, &mut trip).await {
-                Ok(outputs) => values.extend(outputs),
-                Err(reason) => values = self.fall_back(model, values, &job, reason, &mut trip).await?,
+            let climbed = self.head(model, values, &mut job, &mut trip).await?;
+            (values, watch) = (climbed.values, climbed.watch);
+            if let Some((exited, said)) = climbed.exit {
+                let check = watch.and_then(|watch| check(model, watch, exited.boundary, values, &said));
+                let outputs = vec![said.output];
+                return Ok(Outcome { outputs, route: trip.route, timings: trip.timings, check });
             }
         }
+        let values = self.finish(model, values, &job, &mut trip).await?;
         let outputs = model.served.outputs(&job.outputs, &values)?;
-        Ok(Outcome { outputs, route: trip.route, timings: trip.timings })
+        if let (Some(exits), Some(watch)) = (&model.exits, watch) {
+            exits.settle(watch, Instant::now());
+        }
+        Ok(Outcome { outputs, route: trip.route, timings: trip.timings, check: None })
     }
 
+    /// The classes that the whole model gives a request that left early; it goes on from where that was.
+    /// Tensors travel as they are, if at all: a codec would be judged with the head.
+    pub(crate) async fn whole(
+        &self,
+        model: &Arc<Model>,
+        boundary: usize,
+        values: Values,
+    ) -> Result<Option<Vec<u32>>, PipelineError> {
+        let Some(heads) = &model.served.heads else { return Ok(None) };
+        let mut trip = Trip::new(model, &self.node);
+        (trip.way.there, trip.way.back) = (Coding::RAW, Coding::RAW);
+        let job = Job {
+            id: RequestId(rand::random()),
+            inputs: Vec::new(),
+            outputs: vec![heads.fitted().output.clone()],
+            deadline: Instant::now() + model.deadline,
+            traceparent: None,
+            provisional: None,
+        };
+        let last = model.served.last();
+        // A plan may have moved the split to before the exit.
+        let split = if trip.route.split < boundary { last } else { trip.route.split };
+        (trip.way.split, trip.route.split) = (split, split);
+        let (mut values, ..) = self.run(model, values, boundary, split, job.deadline, &mut trip).await?;
+        if split < last && self.may_check_elsewhere(model, split, &values) {
+            match self.ship(model, &mut values, &job, &mut trip).await {
+                Ok(outputs) => values.extend(outputs),
+                Err(reason) => tracing::debug!(model = model.served.name, reason, "checking here"),
+            }
+        }
+        if values.get(&heads.fitted().output).is_none() {
+            (values, ..) = self.run(model, values, split, last, job.deadline, &mut trip).await?;
+        }
+        Ok(values.get(&heads.fitted().output).and_then(|scores| heads.classes(scores)))
+    }
+
+    /// Whether the tensors of a check may travel: never past the privacy floor, nor beyond the hour's
+    /// bytes.
+    fn may_check_elsewhere(&self, model: &Model, split: usize, values: &Values) -> bool {
+        let served = &model.served;
+        let (Some(exits), Ok(tensors)) = (&model.exits, served.shipment(split, values)) else { return false };
+        let bytes = tensors.iter().map(|named| named.tensor.data().len() as u64).sum();
+        split >= model.privacy_floor
+            && self.mesh.available(&served.name, &served.digest)
+            && exits.checks.may_send(bytes, Instant::now())
+    }
+
+    /// From the split to the outputs that are wanted.
+    async fn finish(
+        &self,
+        model: &Arc<Model>,
+        mut values: Values,
+        job: &Job,
+        trip: &mut Trip,
+    ) -> Result<Values, PipelineError> {
+        // Outputs that the head has produced already need no tail.
+        if job.outputs.iter().any(|name| values.get(name).is_none()) {
+            match self.ship(model, &mut values, job, trip).await {
+                Ok(outputs) => values.extend(outputs),
+                Err(reason) => return self.fall_back(model, values, job, reason, trip).await,
+            }
+        }
+        Ok(values)
+    }
+
+    /// From the inputs to the split, past the exits before it.
     async fn head(
         &self,
         model: &Arc<Model>,
         values: Values,
-        deadline: Instant,
+        job: &mut Job,
         trip: &mut Trip,
-    ) -> Result<Values, PipelineError> {
-        let values = self.decode(model, values, deadline, trip).await?;
-        let (values, engine, elapsed) = self.run(model, values, 0, trip.route.split, deadline, trip).await?;
-        trip.route.head_engine = Some(engine);
-        trip.timings.head = elapsed;
-        Ok(values)
+    ) -> Result<Climbed, PipelineError> {
+        let values = self.decode(model, values, job.deadline, trip).await?;
+        let climb = Climb {
+            model: Arc::clone(model),
+            split: trip.route.split,
+            values,
+            watch: model.watch(&job.outputs),
+            provisional: job.provisional.take(),
+        };
+        let done = self.compute.run(job.deadline, move || climb.run()).await?;
+        trip.timings.queue += done.queued;
+        let climbed = done.value?;
+        trip.timings.head = climbed.head;
+        trip.timings.exits = climbed.exits;
+        trip.route.head_engine = climbed.engine.map(str::to_owned);
+        trip.route.exit = climbed.exit.as_ref().map(|(exited, _)| *exited);
+        trip.route.asked.clone_from(&climbed.asked);
+        Ok(climbed)
     }
 
     /// Encoded images to tensors, if the request brought images.
@@ -214,7 +235,11 @@ impl Pipeline {
             outputs: wanted,
             reply: trip.way.back.number(),
         };
-        let mut reply = match self.mesh.call(&request).await {
+        let mut early = EarlyDecoder::new(Arc::clone(served), served.last() as u16, self.compute.clone());
+        let called = self.mesh.call_into(&request, &mut early).await;
+        trip.route.shipped = request.tensors.iter().map(|tensor| tensor.data.bytes()).sum();
+        trip.route.uncoded = shipment.uncoded.reason().map(ToString::to_string);
+        let mut reply = match called {
             Err(MeshError { failure: MeshFailure::Refused(no), .. })
                 if no.reason == Reason::Unsupported && request.is_coded() =>
             {
@@ -225,16 +250,16 @@ impl Pipeline {
                 trip.route.uncoded = Some(format!("{}: {}", no.node, no.message));
                 let deadline = model.patience(job.deadline, Instant::now());
                 request = Request { tensors: plain.tensors, reply: CODEC_RAW, deadline, ..request };
-                self.mesh.call(&request).await
+                self.mesh.call_into(&request, &mut early).await
             }
             called => called,
         }
         .map_err(|error| error.to_string())?;
         let coded = std::mem::take(&mut reply.answer.tensors);
-        trip.route.received = coded.iter().map(|tensor| tensor.data.len() as u64).sum();
+        trip.route.received = coded.iter().map(|tensor| tensor.data.bytes()).sum();
         let answer = reply.answer;
         let wrong = |reason: String| format!("{} sent a wrong answer: {reason}", reply.node);
-        let outputs = self.decode_answer(model, coded, job.deadline, trip).await.map_err(wrong)?;
+        let outputs = self.decode_answer(early, coded, job.deadline, trip).await.map_err(wrong)?;
         served.check_outputs(&request.outputs, &outputs).map_err(|reason| wrong(reason.to_string()))?;
         let spent = answer.timings;
         let stages = spent.queue + spent.decode + spent.compute + spent.encode;
@@ -248,8 +273,8 @@ impl Pipeline {
         Ok(outputs)
     }
 
-    /// The boundary's tensors as they will travel. Pictures go as they came, unless the pixels that
-    /// the model looks at are expected to take fewer bytes.
+    /// The boundary's tensors as they will travel; large ones are still being encoded then. Pictures
+    /// go as they came, unless the pixels that the model looks at are expected to take fewer bytes.
     async fn encode(
         &self,
         model: &Arc<Model>,
@@ -277,28 +302,28 @@ impl Pipeline {
             Shipment::raw(tensors)
         } else {
             let served = Arc::clone(served);
-            let encode = move || served.codecs.encode(split as u16, tensors, coding);
-            let done = self.compute.run(deadline, encode).await.map_err(|error| error.to_string())?;
+            let encode = move |tell: Tell<Shipment>| {
+                served.codecs.encode_ahead(split as u16, tensors, coding, |shipment| tell.tell(shipment));
+            };
+            let done =
+                self.compute.run_until_told(deadline, encode).await.map_err(|error| error.to_string())?;
             trip.timings.queue += done.queued;
             trip.timings.encode = done.elapsed;
             done.value
         };
         trip.route.codec = served.codecs.name(split, coding);
-        trip.route.uncoded = shipment.raw.as_ref().map(ToString::to_string);
-        trip.route.shipped = shipment.bytes();
         Ok(shipment)
     }
 
     async fn decode_answer(
         &self,
-        model: &Arc<Model>,
+        early: EarlyDecoder,
         tensors: Vec<CodedTensor>,
         deadline: Instant,
         trip: &mut Trip,
     ) -> Result<Vec<NamedTensor>, String> {
-        let served = Arc::clone(&model.served);
         let is_coded = tensors.iter().any(|tensor| tensor.codec != CODEC_RAW);
-        let decode = move || served.codecs.decode(served.last() as u16, tensors);
+        let decode = move || early.finish(tensors);
         if !is_coded {
             return decode().map_err(|error| error.to_string());
         }
@@ -337,6 +362,19 @@ impl Pipeline {
     }
 }
 
+/// The check of an early answer, if the coin fell for it.
+fn check(
+    model: &Arc<Model>,
+    mut watch: Watch,
+    boundary: usize,
+    values: Values,
+    said: &HeadAnswer,
+) -> Option<Check> {
+    let room = watch.check.take()?;
+    let classes: Option<Vec<u32>> = said.judged.iter().map(|row| row.map(|row| row.class)).collect();
+    Some(Check { model: Arc::clone(model), boundary, values, classes: classes?, rung: watch.rung(), room })
+}
+
 /// What is noted along the way.
 struct Trip {
     way: Way,
@@ -349,35 +387,5 @@ impl Trip {
         let way = model.way();
         let route = Route { split: way.split, node: node.to_owned(), ..Route::default() };
         Self { way, route, timings: Timings::default() }
-    }
-}
-
-impl Route {
-    /// Who made the answer: `edge` as planned, `cloud`, or `fallback`.
-    pub(crate) fn by(&self) -> &'static str {
-        match (&self.fallback, self.shipped) {
-            (Some(_), _) => "fallback",
-            (None, 0) => "edge",
-            (None, _) => "cloud",
-        }
-    }
-}
-
-impl Timings {
-    /// The stages in the order in which they happen.
-    pub(crate) fn stages(&self) -> [(&'static str, Duration); 11] {
-        [
-            ("queue", self.queue),
-            ("preprocess", self.preprocess),
-            ("head", self.head),
-            ("encode", self.encode),
-            ("network", self.network),
-            ("cloud_queue", self.cloud_queue),
-            ("cloud_decode", self.cloud_decode),
-            ("cloud_compute", self.cloud_compute),
-            ("cloud_encode", self.cloud_encode),
-            ("decode", self.decode),
-            ("tail", self.tail),
-        ]
     }
 }

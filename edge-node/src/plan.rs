@@ -109,7 +109,7 @@ impl Planning {
         let name = &model.served.name;
         let is_profile =
             |it: &&CodedTensor| (it.name.as_str(), it.dtype, it.codec) == (PROFILE, DType::U8, CODEC_RAW);
-        let sent = tensors.iter().find(is_profile);
+        let sent = tensors.iter().find(is_profile).and_then(|it| it.data.whole());
         let Some(sent) = sent else {
             return tracing::warn!(
                 node,
@@ -117,7 +117,7 @@ impl Planning {
                 "the node has no profile; `cloud-node --profile` makes one"
             );
         };
-        match self.profiles.keep(&model.served, node, &sent.data) {
+        match self.profiles.keep(&model.served, node, sent) {
             Ok(_) => tracing::info!(node, model = name, "keeps a profile"),
             Err(error) => tracing::warn!(node, model = name, %error, "a profile of no use"),
         }

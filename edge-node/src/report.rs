@@ -5,7 +5,7 @@
 //! not happen are left out.
 
 use crate::models::Model;
-use crate::pipeline::{Route, Timings};
+use crate::pipeline::{Exited, Route, Timings};
 use kerf_oip::Parameters;
 use kerf_wire::RequestId;
 use serde_json::Value;
@@ -21,6 +21,10 @@ pub(crate) fn answer_parameters(
     let mut say = |key: &str, value: Value| parameters.insert(key.to_owned(), value);
     say("request_id", id.to_string().into());
     say("split", format!("b{}", route.split).into());
+    if let Some(exited) = &route.exit {
+        say("exit", format!("b{}", exited.boundary).into());
+        say("confidence", exited.confidence.into());
+    }
     say("node", route.node.as_str().into());
     if let Some(engine) = route.tail_engine.as_ref().or(route.head_engine.as_ref()) {
         say("engine", engine.as_str().into());
@@ -50,12 +54,27 @@ pub(crate) fn answer_parameters(
     parameters
 }
 
+/// What goes out with an answer that may yet change.
+pub(crate) fn provisional_parameters(exited: &Exited) -> Parameters {
+    let mut parameters = Parameters::new();
+    parameters.insert("provisional".to_owned(), true.into());
+    parameters.insert("exit".to_owned(), format!("b{}", exited.boundary).into());
+    parameters.insert("confidence".to_owned(), exited.confidence.into());
+    parameters
+}
+
 /// What the model's metadata says beyond inputs and outputs.
 pub(crate) fn model_parameters(model: &Model) -> Parameters {
     let mut parameters = Parameters::new();
     let mut say = |key: &str, value: Value| parameters.insert(key.to_owned(), value);
     say("split", format!("b{}", model.split()).into());
     say("boundaries", (model.served.last() as u64 + 1).into());
+    if let (Some(_), Some(heads)) = (&model.exits, &model.served.heads) {
+        let exits: Vec<String> =
+            heads.fitted().exits.iter().map(|exit| format!("b{}", exit.boundary)).collect();
+        say("exits", exits.join(", ").into());
+        say("exits_promise", heads.fitted().certified.promise().to_string().into());
+    }
     if let Some(step) = &model.served.card.preprocess {
         say("encoded_input", step.encoded_input.as_str().into());
         say("decodes_to", step.input.as_str().into());

@@ -1,12 +1,13 @@
 //! The Open Inference Protocol's questions, answered by the pipeline.
 
+use crate::exits::Check;
 use crate::metrics::Metrics;
 use crate::models::Model;
-use crate::pipeline::{Job, Outcome, Pipeline, PipelineError};
+use crate::pipeline::{Job, OnProvisional, Outcome, Pipeline, PipelineError};
 use crate::report;
 use kerf_oip::{
     BoxFuture, Failure, FailureKind, InferRequest, InferResponse, InferenceService, ModelEntry,
-    ModelMetadata, Parameters, ServerMetadata,
+    ModelMetadata, Parameters, Provisional, ServerMetadata,
 };
 use kerf_serving::Admission;
 use kerf_wire::RequestId;
@@ -22,7 +23,7 @@ const TIMEOUT_PARAMETER: &str = "timeout";
 /// What stands behind the HTTP routes.
 pub(crate) struct Service {
     pub(crate) models: BTreeMap<String, Arc<Model>>,
-    pub(crate) pipeline: Pipeline,
+    pub(crate) pipeline: Arc<Pipeline>,
     pub(crate) admission: Admission,
     pub(crate) metrics: Metrics,
     pub(crate) draining: AtomicBool,
@@ -72,10 +73,28 @@ impl InferenceService for Service {
     }
 
     fn infer(&self, request: InferRequest) -> BoxFuture<'_, Result<InferResponse, Failure>> {
+        self.count(request, None)
+    }
+
+    fn infer_progressively(
+        &self,
+        request: InferRequest,
+        provisional: Provisional,
+    ) -> BoxFuture<'_, Result<InferResponse, Failure>> {
+        self.count(request, Some(provisional))
+    }
+}
+
+impl Service {
+    fn count(
+        &self,
+        request: InferRequest,
+        provisional: Option<Provisional>,
+    ) -> BoxFuture<'_, Result<InferResponse, Failure>> {
         Box::pin(async move {
             let started = Instant::now();
             let name = request.model.clone();
-            let outcome = self.answer(request, started).await;
+            let outcome = self.answer(request, provisional, started).await;
             // Names that no model has are not labels: a client could invent any number of them.
             if self.models.contains_key(&name) {
                 self.metrics.finished(
@@ -87,10 +106,13 @@ impl InferenceService for Service {
             outcome
         })
     }
-}
 
-impl Service {
-    async fn answer(&self, request: InferRequest, started: Instant) -> Result<InferResponse, Failure> {
+    async fn answer(
+        &self,
+        request: InferRequest,
+        provisional: Option<Provisional>,
+        started: Instant,
+    ) -> Result<InferResponse, Failure> {
         let model = Arc::clone(self.find(&request.model, request.version.as_deref())?);
         if !self.ready() {
             return Err(Failure::new(FailureKind::Unavailable, "the node is stopping"));
@@ -102,16 +124,22 @@ impl Service {
         };
         let given = timeout(&request.parameters)?.unwrap_or(model.deadline).min(model.deadline);
         let id = RequestId(rand::random());
+        let outputs = wanted(&model, &request)?;
         let job = Job {
             id,
-            outputs: wanted(&model, &request)?,
+            provisional: provisional.map(|to| tell(to, &request, &model)),
+            outputs,
             inputs: request.inputs,
             deadline: started + given,
             // A malformed one is the client's loss: tracing is no reason to refuse work.
             traceparent: request.traceparent.filter(|value| kerf_wire::is_traceparent(value)),
         };
-        let Outcome { outputs, route, timings } = self.pipeline.answer(&model, job).await.map_err(failure)?;
+        let Outcome { outputs, route, timings, check } =
+            self.pipeline.answer(&model, job).await.map_err(failure)?;
         self.metrics.answered(&request.model, &route, &timings);
+        if let Some(check) = check {
+            tokio::spawn(audit(Arc::clone(&self.pipeline), self.metrics.clone(), check));
+        }
         Ok(InferResponse {
             model: request.model,
             version: Some(model.served.version.clone()),
@@ -137,10 +165,48 @@ impl Service {
     }
 }
 
-/// Graph outputs that the client wants, in its order; all where it names none.
+/// Lets the whole model check an early answer, after it went out.
+async fn audit(pipeline: Arc<Pipeline>, metrics: Metrics, check: Check) {
+    let Check { model, boundary, values, classes, rung, room } = check;
+    let found = pipeline.whole(&model, boundary, values).await;
+    let lost = match found {
+        Ok(Some(whole)) => Some(whole != classes),
+        Ok(None) => None,
+        Err(error) => {
+            tracing::warn!(model = model.served.name, %error, "an early answer could not be checked");
+            None
+        }
+    };
+    metrics.checked(&model.served.name, lost);
+    if let (Some(lost), Some(exits)) = (lost, &model.exits) {
+        exits.checked(rung, lost);
+    }
+    drop(room);
+}
+
+/// Sends what a head said that was not sure enough to be an answer.
+fn tell(to: Provisional, request: &InferRequest, model: &Model) -> OnProvisional {
+    let (name, id) = (request.model.clone(), request.id.clone());
+    let version = model.served.version.clone();
+    Box::new(move |output, exited| {
+        to.send(InferResponse {
+            model: name.clone(),
+            version: Some(version.clone()),
+            id: id.clone(),
+            outputs: vec![output],
+            parameters: report::provisional_parameters(exited),
+        });
+    })
+}
+
+/// Graph outputs that the client wants, in its order. Where it names none: all, but of a model with
+/// exits only the one that they give.
 fn wanted(model: &Model, request: &InferRequest) -> Result<Vec<String>, Failure> {
     let outputs = model.served.model.model().outputs();
     if request.outputs.is_empty() {
+        if let (Some(_), Some(heads)) = (&model.exits, &model.served.heads) {
+            return Ok(vec![heads.fitted().output.clone()]);
+        }
         return Ok(outputs.iter().map(|spec| spec.name.clone()).collect());
     }
     let names = request.outputs.iter().map(|output| &output.name);

@@ -2,6 +2,7 @@
 
 use crate::service::Service;
 use kerf_engine::SegmentStore;
+use kerf_exits::DriftFigures;
 use kerf_serving::work_section;
 use kerf_telemetry::{Section, Status, StatusPage};
 use serde_json::Value;
@@ -20,8 +21,17 @@ impl Page {
     }
 
     fn models(&self) -> Section {
-        let columns =
-            ["model", "split", "codec", "plan", "fallback", "answered here", "by the cloud", "by fallback"];
+        let columns = [
+            "model",
+            "split",
+            "codec",
+            "plan",
+            "fallback",
+            "early",
+            "answered here",
+            "by the cloud",
+            "by fallback",
+        ];
         self.service.models.values().fold(Section::new("Models", &columns), |section, model| {
             let served = &model.served;
             let way = model.way();
@@ -44,11 +54,52 @@ impl Page {
                 }
                 .into(),
                 format!("{:?}", model.fallback).to_lowercase().into(),
+                count("exit"),
                 count("edge"),
                 count("cloud"),
                 count("fallback"),
             ])
         })
+    }
+
+    /// What is promised of each model's exits and whether it holds, then the exits; nothing where no model
+    /// has any.
+    fn exits(&self) -> Vec<Section> {
+        let promised = ["model", "promise", "thresholds", "audited", "audited risk", "to an alarm"];
+        let each = ["model", "exit", "threshold", "asked", "answered", "share", "time saved", "drift", "PSI"];
+        let (mut promises, mut exits) =
+            (Section::new("Promises", &promised), Section::new("Early exits", &each));
+        let mut is_empty = true;
+        for model in self.service.models.values() {
+            let Some(of_model) = &model.exits else { continue };
+            is_empty = false;
+            let standing = of_model.standing();
+            let (name, audit) = (model.served.name.as_str(), &standing.audit);
+            promises = promises.row([
+                name.into(),
+                standing.promise.as_str().into(),
+                rung(standing.rung, standing.rungs).into(),
+                format!("{} wrong of {}", audit.losses.same, audit.losses.of).into(),
+                format!("{:.2} to {:.2}%", audit.interval.low * 100.0, audit.interval.high * 100.0).into(),
+                format!("{:.0}%", audit.level * 100.0).into(),
+            ]);
+            for exit in &standing.exits {
+                let share = exit.answered as f64 / exit.asked.max(1) as f64;
+                let stability = exit.drift.as_ref().map(|drift| format!("{:.3}", drift.stability.psi));
+                exits = exits.row([
+                    name.into(),
+                    format!("b{}", exit.boundary).into(),
+                    exit.threshold.map_or("closed".into(), |threshold| format!("{threshold:.4}")).into(),
+                    exit.asked.into(),
+                    exit.answered.into(),
+                    format!("{:.1}%", share * 100.0).into(),
+                    format!("{:.2} s, estimated", exit.saved).into(),
+                    exit.drift.as_ref().map_or("not watched".to_owned(), drift).into(),
+                    stability.into(),
+                ]);
+            }
+        }
+        if is_empty { Vec::new() } else { vec![promises, exits] }
     }
 
     fn cloud(&self) -> Section {
@@ -79,11 +130,32 @@ impl StatusPage for Page {
             role: "edge node".to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             uptime: self.since.elapsed(),
-            sections: vec![
-                self.models(),
-                self.cloud(),
-                work_section(&self.service.admission, &self.service.pipeline.compute, &self.store),
-            ],
+            sections: [self.models()]
+                .into_iter()
+                .chain(self.exits())
+                .chain([
+                    self.cloud(),
+                    work_section(&self.service.admission, &self.service.pipeline.compute, &self.store),
+                ])
+                .collect(),
         }
+    }
+}
+
+/// `as calibrated`, or how far the thresholds have become stricter.
+fn rung(rung: Option<usize>, rungs: usize) -> String {
+    match rung {
+        Some(rung) if rung + 1 == rungs => "as calibrated".to_owned(),
+        Some(rung) => format!("tightened, {} of {rungs}", rungs - rung),
+        None => "all closed: the promise did not hold".to_owned(),
+    }
+}
+
+/// Whether there is an alarm, or how far it is to one.
+fn drift(figures: &DriftFigures) -> String {
+    if figures.alarm {
+        "ALARM".to_owned()
+    } else {
+        format!("none, {:.0}% to an alarm", figures.level * 100.0)
     }
 }

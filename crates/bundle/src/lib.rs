@@ -2,7 +2,7 @@
 //!
 //! An edge and a cloud node that finish each other's work must hold the same
 //! model, cut at the same places. So a packed model is four files under one
-//! digest, or six where codecs were fitted to it:
+//! digest, or six where codecs were fitted to it; exits are the edge's own:
 //!
 //! ```text
 //! model.yaml         the card: names, shapes, preprocessing, how it is judged
@@ -10,6 +10,8 @@
 //! 1/boundaries.json  where it can be cut, with the sizes there
 //! 1/codecs.bin       parameters of the codecs that were fitted
 //! 1/codecs.json      what was measured of each
+//! 1/exits.json       when early exits answer, and what is promised of them
+//! 1/exits/b5.onnx    the head at boundary 5
 //! 1/manifest.json    the digest of each of the others
 //! ```
 //!
@@ -21,6 +23,7 @@ mod arrange;
 mod card;
 mod card_yaml;
 mod codecs;
+mod exits;
 mod manifest;
 mod name;
 mod open;
@@ -29,7 +32,8 @@ mod pack;
 pub use arrange::{ArrangeError, Arranged};
 pub use card::{Batching, BatchingKind, Card, CardError, Encoded, Metric, Source};
 pub use codecs::{Bytes, Codecs, CodecsError, Coding, Interval, Measured, MeasuredCodec, Pair};
-pub use manifest::{Digest, Manifest, ManifestError, sha256};
+pub use exits::{ExitHead, ExitInputs, Exits, ExitsError, FittedExit, FittedExits, Scores, head_path};
+pub use manifest::{Digest, Manifest, ManifestError, hex, sha256};
 pub use name::{NameError, check_name};
 pub use open::{Bundle, Files, OpenError};
 pub use pack::{Pack, PackError, PackRequest, PackedFiles};
@@ -44,5 +48,7 @@ pub const BOUNDARIES: &str = "1/boundaries.json";
 pub const CODECS: &str = "1/codecs.bin";
 /// The path of what was measured of them.
 pub const MEASURED: &str = "1/codecs.json";
+/// The path of what was fitted of exits; for their heads see [`head_path`].
+pub const EXITS: &str = "1/exits.json";
 /// The manifest's path.
 pub const MANIFEST: &str = "1/manifest.json";

@@ -1,4 +1,4 @@
-use crate::{BOUNDARIES, CARD, CODECS, MEASURED, MODEL};
+use crate::{BOUNDARIES, CARD, CODECS, EXITS, MEASURED, MODEL, exits};
 use serde::{Deserialize, Serialize};
 use sha2::Digest as _;
 use std::collections::BTreeMap;
@@ -26,7 +26,9 @@ pub enum ManifestError {
     #[error("not a manifest: {0}")]
     Syntax(#[from] serde_json::Error),
     /// Another set of files than a packed model has.
-    #[error("lists {found:?}, expected {ALWAYS:?}, and {CODED:?} where codecs were fitted")]
+    #[error(
+        "lists {found:?}, expected {ALWAYS:?}, {CODED:?} where codecs were fitted, and {EXITS:?} with heads where exits were"
+    )]
     Files {
         /// Paths listed.
         found: Vec<String>,
@@ -46,13 +48,14 @@ impl Manifest {
     }
 
     /// Reads a manifest and checks that it lists exactly the files of a packed model, those of its
-    /// codecs among them or not.
+    /// codecs and of its exits among them or not.
     pub fn parse(json: &[u8]) -> Result<Self, ManifestError> {
         let manifest: Self = serde_json::from_slice(json)?;
-        let found = || manifest.files.keys().map(String::as_str);
+        let found = || manifest.shared().map(|(path, _)| path);
         let mut all = [ALWAYS.as_slice(), &CODED].concat();
         all.sort_unstable();
-        if found().ne(ALWAYS) && found().ne(all) {
+        let heads = manifest.files.keys().any(|path| exits::is_head(path));
+        if found().ne(ALWAYS) && found().ne(all) || heads && !manifest.has_exits() {
             return Err(ManifestError::Files { found: manifest.files.into_keys().collect() });
         }
         Ok(manifest)
@@ -63,16 +66,27 @@ impl Manifest {
         self.files.contains_key(CODECS)
     }
 
+    /// Whether exits were fitted to the model.
+    pub fn has_exits(&self) -> bool {
+        self.files.contains_key(EXITS)
+    }
+
+    /// The files that both nodes need, and their digests. Exits are the edge's own: they may be fitted
+    /// anew without a word to the cloud.
+    pub(crate) fn shared(&self) -> impl Iterator<Item = (&str, &str)> {
+        let all = self.files.iter().map(|(path, digest)| (path.as_str(), digest.as_str()));
+        all.filter(|(path, _)| *path != EXITS && !exits::is_head(path))
+    }
+
     /// The file's text: indented, for people.
     pub fn to_json(&self) -> String {
         format!("{:#}\n", serde_json::json!(self))
     }
 
-    /// The version digest: SHA-256 over one `path`, NUL, `digest`, newline for each file in order of
-    /// its path, so that neither indentation nor key order matters.
+    /// The version digest: SHA-256 over one `path`, NUL, `digest`, newline for each file that both
+    /// nodes need, in order of its path, so that neither indentation nor key order matters.
     pub fn digest(&self) -> Digest {
-        let lines: Vec<String> =
-            self.files.iter().map(|(path, digest)| format!("{path}\0{digest}\n")).collect();
+        let lines: Vec<String> = self.shared().map(|(path, digest)| format!("{path}\0{digest}\n")).collect();
         sha256(lines.concat().as_bytes())
     }
 
@@ -82,8 +96,8 @@ impl Manifest {
     }
 }
 
-/// Lower-case hexadecimal.
-pub(crate) fn hex(bytes: &[u8]) -> String {
+/// Lower-case hexadecimal: how people and files write a digest.
+pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

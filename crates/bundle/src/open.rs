@@ -1,7 +1,9 @@
+use crate::exits::is_head;
 use crate::{
-    BOUNDARIES, CARD, CODECS, Card, CardError, Codecs, CodecsError, Digest, MANIFEST, MEASURED, MODEL,
-    Manifest, ManifestError,
+    BOUNDARIES, CARD, CODECS, Card, CardError, Codecs, CodecsError, Digest, EXITS, Exits, ExitsError,
+    MANIFEST, MEASURED, MODEL, Manifest, ManifestError, PackedFiles, head_path,
 };
+
 use bytes::Bytes;
 use kerf_graph::{Boundary, CutError, CutModel, LoadError, Model, NoExternalData};
 use kerf_tensor::TensorSpec;
@@ -19,6 +21,8 @@ pub struct Bundle {
     pub model: Arc<CutModel>,
     /// The codecs fitted to it, where it was packed with inputs.
     pub codecs: Option<Codecs>,
+    /// Its early exits, where some were fitted.
+    pub exits: Option<Exits>,
 }
 
 /// A model's folder, wherever it is.
@@ -34,7 +38,7 @@ pub trait Files {
 pub enum OpenError {
     /// A file that should be there is not.
     #[error("{0} is missing; pack the model again")]
-    Missing(&'static str),
+    Missing(String),
     /// A file that nobody packed.
     #[error("{0} does not belong to the model: it is not in {MANIFEST}; remove it")]
     Extra(String),
@@ -42,7 +46,7 @@ pub enum OpenError {
     #[error(
         "{0} differs from its digest in {MANIFEST}: changed or damaged since it was packed; pack the model again"
     )]
-    Tampered(&'static str),
+    Tampered(String),
     /// Reading failed.
     #[error("{path}: {reason}")]
     Read {
@@ -69,6 +73,9 @@ pub enum OpenError {
     /// The codecs.
     #[error("{CODECS}, {MEASURED}: {0}")]
     Codecs(#[from] Box<CodecsError>),
+    /// The exits.
+    #[error("{EXITS}: {0}")]
+    Exits(#[from] ExitsError),
     /// The card speaks of another model.
     #[error("{CARD} says {said}, but {MODEL} has {actual}")]
     Disagree {
@@ -88,17 +95,8 @@ struct Places {
 impl Bundle {
     /// Reads the files, checks every digest, loads the model and re-checks its boundaries.
     pub fn open(files: &dyn Files) -> Result<Self, OpenError> {
-        let manifest = Manifest::parse(&read(files, MANIFEST)?)?;
-        let listed = files.list().map_err(|reason| OpenError::Read { path: ".".into(), reason })?;
-        if let Some(extra) =
-            listed.into_iter().find(|path| path != MANIFEST && !manifest.files.contains_key(path))
-        {
-            return Err(OpenError::Extra(extra));
-        }
-        let checked = |path: &'static str| {
-            let bytes = read(files, path)?;
-            if manifest.holds(path, &bytes) { Ok(bytes) } else { Err(OpenError::Tampered(path)) }
-        };
+        let manifest = manifest(files)?;
+        let checked = |path: &str| checked(files, &manifest, path);
         let card = checked(CARD)?;
         let places = checked(BOUNDARIES)?;
         let onnx = checked(MODEL)?;
@@ -116,21 +114,59 @@ impl Bundle {
             true => Some(Codecs::parse(&checked(CODECS)?, &checked(MEASURED)?).map_err(Box::new)?),
             false => None,
         };
-        Ok(Self { card, digest: manifest.digest(), model, codecs })
+        let exits = match manifest.has_exits() {
+            true => Some(Exits::parse(&checked(EXITS)?, &model, |boundary| checked(&head_path(boundary)))?),
+            false => None,
+        };
+        Ok(Self { card, digest: manifest.digest(), model, codecs, exits })
     }
 }
 
-fn read(files: &dyn Files, path: &'static str) -> Result<Bytes, OpenError> {
+impl PackedFiles {
+    /// The files of a packed model, with other exits, or with none.
+    ///
+    /// # Errors
+    /// A file is missing or is not as it was packed, or the exits cannot be written.
+    pub fn with_exits(files: &dyn Files, exits: Option<&Exits>) -> Result<Self, OpenError> {
+        let manifest = manifest(files)?;
+        let mut all = Vec::new();
+        for (path, _) in manifest.shared() {
+            all.push((path.to_owned(), checked(files, &manifest, path)?));
+        }
+        all.extend(exits.map_or(Ok(Vec::new()), Exits::files)?);
+        Ok(Self::new(all))
+    }
+}
+
+/// The manifest, if it lists all that is there.
+fn manifest(files: &dyn Files) -> Result<Manifest, OpenError> {
+    let manifest = Manifest::parse(&read(files, MANIFEST)?)?;
+    let listed = files.list().map_err(|reason| OpenError::Read { path: ".".into(), reason })?;
+    match listed.into_iter().find(|path| path != MANIFEST && !manifest.files.contains_key(path)) {
+        Some(extra) => Err(OpenError::Extra(extra)),
+        None => Ok(manifest),
+    }
+}
+
+/// A file as it was packed.
+fn checked(files: &dyn Files, manifest: &Manifest, path: &str) -> Result<Bytes, OpenError> {
+    let bytes = read(files, path)?;
+    if manifest.holds(path, &bytes) { Ok(bytes) } else { Err(OpenError::Tampered(path.to_owned())) }
+}
+
+fn read(files: &dyn Files, path: &str) -> Result<Bytes, OpenError> {
     let limit = match path {
         // An ONNX file cannot be larger.
         MODEL => 2 << 30,
         CODECS => 256 << 20,
+        EXITS => 64 << 20,
+        head if is_head(head) => 256 << 20,
         _ => 4 << 20,
     };
     files
         .read(path, limit)
         .map_err(|reason| OpenError::Read { path: path.into(), reason })?
-        .ok_or(OpenError::Missing(path))
+        .ok_or_else(|| OpenError::Missing(path.to_owned()))
 }
 
 fn list(specs: &[TensorSpec]) -> String {

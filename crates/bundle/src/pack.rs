@@ -21,7 +21,7 @@ pub struct Pack {
 /// A pack as bytes.
 pub struct PackedFiles {
     /// By path in the model's folder.
-    pub files: Vec<(&'static str, Bytes)>,
+    pub files: Vec<(String, Bytes)>,
     /// The version digest.
     pub digest: Digest,
 }
@@ -135,17 +135,27 @@ impl Pack {
     pub fn files(&self) -> Result<PackedFiles, PackError> {
         let mut places = serde_json::to_vec_pretty(&Places { boundaries: self.model.boundaries() })?;
         places.push(b'\n');
-        let mut files: Vec<(&'static str, Bytes)> =
-            vec![(CARD, self.card.to_yaml().into()), (MODEL, self.onnx.clone()), (BOUNDARIES, places.into())];
+        let mut files: Vec<(String, Bytes)> = vec![
+            (CARD.to_owned(), self.card.to_yaml().into()),
+            (MODEL.to_owned(), self.onnx.clone()),
+            (BOUNDARIES.to_owned(), places.into()),
+        ];
         if let Some(Codecs { book, measured }) = &self.codecs {
-            files.push((CODECS, book.encode().into()));
+            files.push((CODECS.to_owned(), book.encode().into()));
             let mut measured = serde_json::to_vec_pretty(measured)?;
             measured.push(b'\n');
-            files.push((MEASURED, measured.into()));
+            files.push((MEASURED.to_owned(), measured.into()));
         }
-        let manifest = Manifest::of(files.iter().map(|(path, bytes)| (*path, bytes.as_ref())));
-        files.push((MANIFEST, manifest.to_json().into()));
-        Ok(PackedFiles { files, digest: manifest.digest() })
+        Ok(PackedFiles::new(files))
+    }
+}
+
+impl PackedFiles {
+    /// All files but the manifest, which is added.
+    pub(crate) fn new(mut files: Vec<(String, Bytes)>) -> Self {
+        let manifest = Manifest::of(files.iter().map(|(path, bytes)| (path.as_str(), bytes.as_ref())));
+        files.push((MANIFEST.to_owned(), manifest.to_json().into()));
+        Self { files, digest: manifest.digest() }
     }
 }
 

@@ -128,8 +128,17 @@ impl Coder {
     }
 
     /// The tensor of a payload that arrives in pieces.
-    pub fn decoder(&self) -> Decoder<'_> {
-        Decoder::new(self)
+    pub fn decoder(&self) -> Decoder {
+        Decoder::new(self.clone())
+    }
+
+    /// The most bytes that a payload has, known before there is one. `None` for strings, whose shape
+    /// does not tell how long they are.
+    pub fn longest(&self) -> Option<usize> {
+        let bytes = self.dtype.size()? * self.shape.iter().product::<usize>();
+        let blocks = self.layout.blocks(bytes);
+        let prefixes = if self.layout.has_prefixes() { PREFIX * blocks.saturating_sub(1) } else { 0 };
+        Some(prefixes + (0..blocks).map(|block| self.layout.longest_block(block, bytes)).sum::<usize>())
     }
 
     /// Element type of the tensors.
@@ -240,6 +249,21 @@ impl Layout {
             Self::Raw | Self::Lossless => bytes.div_ceil(BYTES),
             Self::F16 { elements } => elements.div_ceil(BLOCK),
             Self::Int { grid, .. } | Self::Fitted { grid, .. } => grid.blocks(),
+            Self::Empty => 0,
+        }
+    }
+
+    /// The most bytes of a block, which is below [`Self::blocks`], of a tensor of so many bytes;
+    /// exactly so many where blocks have no prefix.
+    fn longest_block(&self, block: usize, bytes: usize) -> usize {
+        match self {
+            Self::Raw | Self::Lossless => bytes.saturating_sub(block * BYTES).min(BYTES),
+            Self::F16 { elements } => 2 * elements.saturating_sub(block * BLOCK).min(BLOCK),
+            Self::Int { int, grid } => {
+                let rect = grid.rect(block);
+                int.max_len(rect.channels.len(), rect.len())
+            }
+            Self::Fitted { prepared, grid } => prepared.max_len(grid.rect(block).positions.len()),
             Self::Empty => 0,
         }
     }

@@ -7,15 +7,18 @@
 //! other's chain, role, and, where it asked for a certain node, its name.
 //!
 //! [`Authority`] makes certificates for development and tests; a production set-up takes
-//! them from its own CA, with the same id in them.
+//! them from its own CA, with the same id in them. [`passing_certificates`] are for nodes that
+//! share a process with the CA.
 
 mod authority;
 mod identity;
+mod passing;
 mod peer;
 mod verify;
 
 pub use authority::{Authority, AuthorityError, NodeCertificate};
 pub use identity::{Identity, IdentityError, Paths};
+pub use passing::{PassingError, passing_certificates};
 pub use peer::{PeerIdentity, Role};
 pub use verify::PeerError;
 

@@ -2,7 +2,7 @@
 
 use crate::Mesh;
 use kerf_transport::{CallFailure, Source};
-use kerf_wire::{Answer, Reason, Refusal, Request, Response, Retry};
+use kerf_wire::{Answer, Intake, Reason, Refusal, Request, Response, Retry};
 use std::time::{Duration, Instant};
 
 /// An answer, and how it was come by.
@@ -61,7 +61,11 @@ pub struct Attempt {
     pub reason: String,
 }
 
-pub(crate) async fn call(mesh: &Mesh, request: &Request) -> Result<Reply, MeshError> {
+pub(crate) async fn call(
+    mesh: &Mesh,
+    request: &Request,
+    intake: &mut dyn Intake,
+) -> Result<Reply, MeshError> {
     let config = &mesh.inner.config;
     let start = Instant::now();
     let mut attempts = Vec::new();
@@ -84,7 +88,7 @@ pub(crate) async fn call(mesh: &Mesh, request: &Request) -> Result<Reply, MeshEr
         let _outstanding = link.begin();
         let sent = Instant::now();
         let attempt = Request { deadline: left, ..request.clone() };
-        match tokio::time::timeout(left, connection.call(&attempt, config.stall)).await {
+        match tokio::time::timeout(left, connection.call_into(&attempt, config.stall, intake)).await {
             Ok(Ok(Response::Answer(answer))) => {
                 let network = sent.elapsed().saturating_sub(answer.timings.total);
                 return Ok(Reply { answer, node, attempts: tried.len() as u32, network });

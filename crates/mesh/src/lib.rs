@@ -17,7 +17,7 @@ pub mod policy;
 pub use call::{Attempt, MeshError, MeshFailure, Reply};
 
 use kerf_transport::{CallError, Client, Connection};
-use kerf_wire::{Answer, Refusal, Request, Response};
+use kerf_wire::{Answer, Intake, Refusal, Request, Response};
 use link::Link;
 use policy::{Candidate, Rotation, SkipList};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -163,7 +163,12 @@ impl Mesh {
     /// better, within the request's deadline. Fails at once when no node is connected.
     /// Dropping the future takes the request back.
     pub async fn call(&self, request: &Request) -> Result<Reply, MeshError> {
-        call::call(self, request).await
+        self.call_into(request, &mut ()).await
+    }
+
+    /// As [`Self::call`]; `intake` takes tensors of the answer while they arrive.
+    pub async fn call_into(&self, request: &Request, intake: &mut dyn Intake) -> Result<Reply, MeshError> {
+        call::call(self, request, intake).await
     }
 
     /// Asks one node, once: what only that node can answer.

@@ -5,11 +5,11 @@
 
 use kerf_identity::{Authority, Identity, PeerIdentity, Role};
 use kerf_mesh::{Mesh, MeshConfig, MeshFailure, NodeAddress, NodeState};
-use kerf_tensor::{NamedTensor, Tensor};
+use kerf_tensor::{DType, NamedTensor, Tensor};
 use kerf_transport::{Client, Config, Drained, Handler, Server, Source};
 use kerf_wire::{
-    Answer, Arrival, Ask, CODEC_RAW, Load, Reason, Refusal, Request, RequestHeader, RequestId, Response,
-    Timings,
+    Answer, Arrival, Ask, CODEC_RAW, CodedTensor, Growing, Intake, Load, Payload, Reason, Refusal, Request,
+    RequestHeader, RequestId, Response, TensorHeader, Timings,
 };
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -212,6 +212,49 @@ async fn what_a_refusal_leads_to_depends_on_its_reason() {
         let draining = mesh.status()[0].state == NodeState::Draining;
         assert_eq!(draining, reason == Reason::Draining, "{reason}");
     }
+}
+
+/// The second node gets what the first one was sent, and the intake of its answer starts anew.
+#[tokio::test]
+async fn a_tensor_that_is_still_made_goes_to_the_next_node_from_its_start() {
+    struct Taken(usize, Vec<u8>);
+    impl Intake for Taken {
+        fn begin(&mut self, tensors: &[TensorHeader]) -> Vec<usize> {
+            self.0 += 1;
+            self.1.clear();
+            (0..tensors.len()).collect()
+        }
+
+        fn take(&mut self, _: usize, bytes: &[u8]) {
+            self.1.extend_from_slice(bytes);
+        }
+    }
+    let mut fleet = Fleet::new();
+    fleet.start("c1", Some(Reason::Overloaded), Duration::ZERO);
+    fleet.start("c2", None, Duration::ZERO);
+    let mesh = fleet.mesh(2).await;
+    let (mut maker, growing) = Growing::new(100_000);
+    let tensor = CodedTensor {
+        name: "x".into(),
+        dtype: DType::F32,
+        shape: vec![50_000],
+        codec: 0x1002,
+        data: Payload::Growing(growing),
+    };
+    let request = Request { tensors: vec![tensor], ..request(0) };
+    let make = async {
+        for index in 0..100 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            maker.push(vec![index; 1000].into());
+        }
+        maker.finish();
+    };
+    let mut taken = Taken(0, Vec::new());
+    let (reply, ()) = tokio::join!(mesh.call_into(&request, &mut taken), make);
+    let reply = reply.unwrap();
+    assert_eq!((reply.node.as_str(), reply.attempts, taken.0), ("c2", 2, 2));
+    assert_eq!(reply.answer.tensors[0].data, Payload::Taken { bytes: 100_000 });
+    assert_eq!(taken.1, (0..100).flat_map(|index| vec![index; 1000]).collect::<Vec<u8>>());
 }
 
 #[test]

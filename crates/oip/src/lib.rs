@@ -19,5 +19,5 @@ pub use check::check_inputs;
 pub use router::router;
 pub use service::{
     BoxFuture, Failure, FailureKind, InferRequest, InferResponse, InferenceService, Limits, ModelEntry,
-    ModelMetadata, Parameters, RequestedOutput, ServerMetadata,
+    ModelMetadata, Parameters, Provisional, RequestedOutput, ServerMetadata,
 };

@@ -1,6 +1,7 @@
 //! The protocol's endpoints, over any [`InferenceService`].
 
 mod body;
+mod events;
 mod metadata;
 mod status;
 
@@ -104,6 +105,9 @@ async fn infer(
     let (mut request, encoding) =
         off_thread(json, move || parse_request(target, chunks, header_length, &limits)).await?;
     request.traceparent = traceparent(&parts.headers);
+    if events::wanted(&parts.headers) {
+        return Ok(events::answer(service, request));
+    }
     let response = service.infer(request).await?;
     let numbers: usize = json_bytes(&response, &encoding);
     let body = off_thread(numbers, move || format_response(&response, &encoding)).await?;

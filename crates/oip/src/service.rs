@@ -3,6 +3,7 @@
 use kerf_tensor::{NamedTensor, TensorSpec};
 use std::pin::Pin;
 use std::time::Duration;
+use tokio::sync::mpsc;
 
 /// A future that a trait object may return.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -32,7 +33,22 @@ pub trait InferenceService: Send + Sync + 'static {
 
     /// `POST /v2/models/{name}[/versions/{version}]/infer`.
     fn infer(&self, request: InferRequest) -> BoxFuture<'_, Result<InferResponse, Failure>>;
+
+    /// The same for a client that accepts `text/event-stream`: answers that may yet change go to
+    /// `provisional` as they come about. There need not be any.
+    fn infer_progressively(
+        &self,
+        request: InferRequest,
+        provisional: Provisional,
+    ) -> BoxFuture<'_, Result<InferResponse, Failure>> {
+        drop(provisional);
+        self.infer(request)
+    }
 }
+
+/// Where answers that may yet change go.
+#[derive(Clone, Debug)]
+pub struct Provisional(pub(crate) mpsc::Sender<InferResponse>);
 
 /// One inference, in neither encoding.
 #[derive(Clone, Debug, PartialEq)]
@@ -165,6 +181,13 @@ pub struct Limits {
     /// Silence within a body after which its request is given up: who sends nothing must not hold
     /// a connection and what it sent so far for ever.
     pub pause: Duration,
+}
+
+impl Provisional {
+    /// Sends an answer; a client that does not keep up misses it, and gets the final one.
+    pub fn send(&self, response: InferResponse) {
+        let _ = self.0.try_send(response);
+    }
 }
 
 impl Failure {

@@ -57,6 +57,45 @@ async fn ask(address: &str, line: &str, headers: &str, body: &[u8]) -> Answer {
 }
 
 #[tokio::test]
+async fn events_tell_answers_as_they_come_about() {
+    let address = server().await;
+    let failing = JSON.replace("\"id\"", "\"parameters\":{\"fail\":\"overloaded\"},\"id\"");
+    let provisional =
+        json!({ "model_name": "identity_FP32", "model_version": "1", "id": "a", "outputs": [] });
+    let last = json!({
+        "model_name": "identity_FP32", "model_version": "1", "id": "a",
+        "outputs": [{ "name": "y", "datatype": "FP32", "shape": [1, 2], "data": [1.0, 2.5] }],
+    });
+    let refused = json!({ "error": "the queue is full", "status": 503 });
+    for (accept, body, expected) in [
+        ("text/event-stream", JSON, vec![("provisional", &provisional), ("final", &last)]),
+        (
+            "application/json, TEXT/Event-Stream;q=0.5",
+            JSON,
+            vec![("provisional", &provisional), ("final", &last)],
+        ),
+        ("text/event-stream", &failing, vec![("error", &refused)]),
+    ] {
+        let headers = format!("Accept: {accept}\r\n");
+        let answer = ask(&address, "POST /v2/models/identity_FP32/infer", &headers, body.as_bytes()).await;
+        assert_eq!(answer.status, 200, "{accept}");
+        assert!(answer.headers.contains("content-type: text/event-stream"), "{}", answer.headers);
+        let text = String::from_utf8(answer.body).unwrap();
+        // The transfer is chunked: lines of events are told from the lengths between them.
+        let mut lines = text.split(['\r', '\n']);
+        for (name, data) in expected {
+            assert!(lines.any(|line| line == format!("event: {name}")), "{text}");
+            let line = lines.next().unwrap();
+            assert_eq!(serde_json::from_str::<Value>(line.strip_prefix("data: ").unwrap()).unwrap(), *data);
+        }
+        assert!(!lines.any(|line| line.starts_with("event: ")), "{text}");
+    }
+    let plain =
+        ask(&address, "POST /v2/models/identity_FP32/infer", "Accept: */*\r\n", JSON.as_bytes()).await;
+    assert!(plain.headers.contains("content-type: application/json"), "{}", plain.headers);
+}
+
+#[tokio::test]
 async fn questions() {
     let address = server().await;
     let cases = [

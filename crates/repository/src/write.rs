@@ -1,5 +1,6 @@
 use crate::Repository;
-use kerf_bundle::{Digest, NameError, Pack, PackError, PackedFiles, check_name};
+use crate::folder::Folder;
+use kerf_bundle::{Digest, Exits, NameError, Pack, PackError, PackedFiles, check_name};
 use std::fs::{self, File};
 use std::io::{Error, ErrorKind, Write};
 use std::path::{Path, PathBuf};
@@ -28,6 +29,14 @@ pub enum WriteError {
     /// Something else than a model is there; it is never replaced.
     #[error("{} exists and is no packed model; choose another name", .0.display())]
     Foreign(PathBuf),
+    /// The model that was to be changed is not as it was packed.
+    #[error("{}: {source}", .path.display())]
+    Damaged {
+        /// Where it is.
+        path: PathBuf,
+        /// What is wrong.
+        source: kerf_bundle::OpenError,
+    },
     /// The file system refused.
     #[error("{}: {source}", .path.display())]
     Io {
@@ -54,8 +63,27 @@ impl Repository {
         if present && !target.join(kerf_bundle::CARD).is_file() {
             return Err(WriteError::Foreign(target));
         }
-        let PackedFiles { files, digest } = pack.files()?;
         fs::create_dir_all(self.dir()).map_err(at(self.dir()))?;
+        self.put(name, &target, present, pack.files()?)
+    }
+
+    /// Gives a packed model other exits, or none: all or nothing, as [`write`](Self::write) does.
+    pub fn write_exits(&self, name: &str, exits: Option<&Exits>) -> Result<(PathBuf, Digest), WriteError> {
+        check_name(name)?;
+        let target = self.dir().join(name);
+        let folder = Folder::open(&target).map_err(at(&target))?;
+        let files = PackedFiles::with_exits(&folder, exits)
+            .map_err(|source| WriteError::Damaged { path: target.clone(), source })?;
+        self.put(name, &target, true, files)
+    }
+
+    fn put(
+        &self,
+        name: &str,
+        target: &Path,
+        present: bool,
+        PackedFiles { files, digest }: PackedFiles,
+    ) -> Result<(PathBuf, Digest), WriteError> {
         let fresh = Scratch::create(self.dir(), name)?;
         for (path, bytes) in &files {
             write_file(&fresh.path.join(path), bytes)?;
@@ -63,20 +91,22 @@ impl Repository {
         if present {
             let old = Scratch::create(self.dir(), name)?;
             let aside = old.path.join("replaced");
-            fs::rename(&target, &aside).map_err(at(&target))?;
-            if let Err(error) = fs::rename(&fresh.path, &target) {
-                fs::rename(&aside, &target).map_err(at(&target))?;
-                return Err(at(&target)(error));
+            fs::rename(target, &aside).map_err(at(target))?;
+            if let Err(error) = fs::rename(&fresh.path, target) {
+                fs::rename(&aside, target).map_err(at(target))?;
+                return Err(at(target)(error));
             }
         } else {
-            fs::rename(&fresh.path, &target).map_err(|error| match error.kind() {
+            fs::rename(&fresh.path, target).map_err(|error| match error.kind() {
                 // Someone else wrote the same name meanwhile.
-                ErrorKind::AlreadyExists | ErrorKind::DirectoryNotEmpty => WriteError::Exists(target.clone()),
-                _ => at(&target)(error),
+                ErrorKind::AlreadyExists | ErrorKind::DirectoryNotEmpty => {
+                    WriteError::Exists(target.to_owned())
+                }
+                _ => at(target)(error),
             })?;
         }
         sync_dir(self.dir());
-        Ok((target, digest))
+        Ok((target.to_owned(), digest))
     }
 }
 

@@ -1,12 +1,21 @@
 //! Tensors to what travels, and back, by the codecs that both ends of a link hold.
 
+mod ahead;
+mod early;
+
+pub use early::EarlyDecoder;
+
 use kerf_bundle::{Bundle, Codecs, Coding, Encoded};
 use kerf_codec::{Book, Codec, CodecId, Kind, Limits, Spec};
 use kerf_preprocess::Recode;
 use kerf_tensor::{DType, NamedTensor, Tensor};
 use kerf_wire::{CODEC_RAW, CodedTensor};
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+/// From so many bytes on, a tensor is sent while it is encoded, and decoded while it arrives: eight
+/// of the codecs' blocks. Below, handing blocks over costs more than it gains.
+const LARGE: usize = 512 << 10;
 
 /// The codecs of one model, each made ready when it is first used.
 pub struct ModelCodecs {
@@ -45,18 +54,35 @@ pub struct Shipment {
     /// In the boundary's order.
     pub tensors: Vec<CodedTensor>,
     /// Why some of them go as they are, where a codec was asked for.
-    pub raw: Option<CodingError>,
+    pub uncoded: Uncoded,
+}
+
+/// Why a tensor goes as it is, where a codec was asked for; known when all of a shipment is made.
+/// Clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct Uncoded(Arc<OnceLock<CodingError>>);
+
+impl Uncoded {
+    /// The reason for the first one that goes so.
+    pub fn reason(&self) -> Option<&CodingError> {
+        self.0.get()
+    }
+
+    fn note(&self, reason: CodingError) {
+        // Of several, one is enough.
+        let _ = self.0.set(reason);
+    }
 }
 
 impl Shipment {
     /// Tensors as they are.
     pub fn raw(tensors: Vec<NamedTensor>) -> Self {
-        Self { tensors: tensors.into_iter().map(CodedTensor::from).collect(), raw: None }
+        Self { tensors: tensors.into_iter().map(CodedTensor::from).collect(), uncoded: Uncoded::default() }
     }
 
-    /// Bytes that travel.
+    /// Bytes that travel, as far as they are made.
     pub fn bytes(&self) -> u64 {
-        self.tensors.iter().map(|tensor| tensor.data.len() as u64).sum()
+        self.tensors.iter().map(|tensor| tensor.data.bytes()).sum()
     }
 }
 
@@ -117,22 +143,25 @@ impl ModelCodecs {
     /// Encodes tensors of a boundary. One that the codec refuses (it holds NaN, say) or would not
     /// make smaller goes as it is.
     pub fn encode(&self, boundary: u16, tensors: Vec<NamedTensor>, coding: Coding) -> Shipment {
-        let mut shipment = Shipment { tensors: Vec::with_capacity(tensors.len()), raw: None };
-        for named in tensors {
-            let coded = match coding {
-                Coding::RAW => Ok(None),
-                _ => self.encode_one(boundary, &named, coding),
-            };
-            shipment.tensors.push(match coded {
-                Ok(Some(coded)) => coded,
-                Ok(None) => named.into(),
-                Err(error) => {
-                    shipment.raw = Some(error);
-                    named.into()
-                }
-            });
+        let uncoded = Uncoded::default();
+        let tensors =
+            tensors.into_iter().map(|named| self.coded(boundary, named, coding, &uncoded)).collect();
+        Shipment { tensors, uncoded }
+    }
+
+    fn coded(&self, boundary: u16, named: NamedTensor, coding: Coding, uncoded: &Uncoded) -> CodedTensor {
+        let coded = match coding {
+            Coding::RAW => Ok(None),
+            _ => self.encode_one(boundary, &named, coding),
+        };
+        match coded {
+            Ok(Some(coded)) => coded,
+            Ok(None) => named.into(),
+            Err(error) => {
+                uncoded.note(error);
+                named.into()
+            }
         }
-        shipment
     }
 
     /// `None` where it is better sent as it is.
@@ -183,6 +212,9 @@ impl ModelCodecs {
     fn decode_one(&self, boundary: u16, coded: CodedTensor) -> Result<NamedTensor, CodingError> {
         let CodedTensor { name, dtype, shape, codec: number, data } = coded;
         let coding = Coding::from_number(number).unwrap_or(Coding::RAW);
+        let Some(data) = data.whole().cloned() else {
+            return Err(self.failed(boundary, &name, coding, "its bytes are not here".to_owned()));
+        };
         let failed = |reason: String| self.failed(boundary, &name, coding, reason);
         let tensor = match self.method(boundary, &name, number)? {
             Method::Raw => Tensor::new(dtype, shape, data).map_err(|error| failed(error.to_string()))?,

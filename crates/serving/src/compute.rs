@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 /// Threads for engines, apart from those that move bytes.
 ///
@@ -57,24 +57,62 @@ impl Compute {
         deadline: Instant,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<Done<T>, ComputeError> {
-        let asked = Instant::now();
-        let waiting = Counted::new(&self.waiting);
-        let place = tokio::time::timeout_at(deadline.into(), Arc::clone(&self.width).acquire_owned())
-            .await
-            .map_err(|_| ComputeError::Deadline { waited: asked.elapsed() })?
-            .map_err(|closed| ComputeError::Stopped(closed.to_string()))?;
-        drop(waiting);
-        let queued = asked.elapsed();
-        let running = Counted::new(&self.running);
+        let (place, queued) = self.place(deadline).await?;
         tokio::task::spawn_blocking(move || {
             let started = Instant::now();
             let value = work();
             let elapsed = started.elapsed();
-            drop((place, running));
+            drop(place);
             Done { value, queued, elapsed }
         })
         .await
         .map_err(|failed| ComputeError::Stopped(failed.to_string()))
+    }
+
+    /// As [`Self::run`], but comes back as soon as the work tells its result. The work may go on,
+    /// and keeps its place until its end.
+    pub async fn run_until_told<T: Send + 'static>(
+        &self,
+        deadline: Instant,
+        work: impl FnOnce(Tell<T>) + Send + 'static,
+    ) -> Result<Done<T>, ComputeError> {
+        let (place, queued) = self.place(deadline).await?;
+        let (sender, told) = oneshot::channel();
+        let running = tokio::task::spawn_blocking(move || {
+            work(Tell { sender, started: Instant::now() });
+            drop(place);
+        });
+        match told.await {
+            Ok((value, elapsed)) => Ok(Done { value, queued, elapsed }),
+            Err(_) => {
+                let ended =
+                    running.await.map_or_else(|failed| failed.to_string(), |()| "it told nothing".into());
+                Err(ComputeError::Stopped(ended))
+            }
+        }
+    }
+
+    /// Runs `work` if there is a place for it now; says whether it does.
+    pub fn run_if_free(&self, work: impl FnOnce() + Send + 'static) -> bool {
+        let Ok(permit) = Arc::clone(&self.width).try_acquire_owned() else { return false };
+        let place = Place { _permit: permit, _running: Counted::new(&self.running) };
+        tokio::task::spawn_blocking(move || {
+            work();
+            drop(place);
+        });
+        true
+    }
+
+    /// Waits for a place, and says how long.
+    async fn place(&self, deadline: Instant) -> Result<(Place, Duration), ComputeError> {
+        let asked = Instant::now();
+        let waiting = Counted::new(&self.waiting);
+        let permit = tokio::time::timeout_at(deadline.into(), Arc::clone(&self.width).acquire_owned())
+            .await
+            .map_err(|_| ComputeError::Deadline { waited: asked.elapsed() })?
+            .map_err(|closed| ComputeError::Stopped(closed.to_string()))?;
+        drop(waiting);
+        Ok((Place { _permit: permit, _running: Counted::new(&self.running) }, asked.elapsed()))
     }
 
     /// Pieces of work that wait for a thread.
@@ -86,6 +124,26 @@ impl Compute {
     pub fn running(&self) -> usize {
         self.running.load(Ordering::Relaxed)
     }
+}
+
+/// Takes the result of work that goes on after it.
+#[derive(Debug)]
+pub struct Tell<T> {
+    sender: oneshot::Sender<(T, Duration)>,
+    started: Instant,
+}
+
+impl<T> Tell<T> {
+    /// This is the result. Nobody may be waiting for it any more.
+    pub fn tell(self, value: T) {
+        drop(self.sender.send((value, self.started.elapsed())));
+    }
+}
+
+/// Work runs while it lives.
+struct Place {
+    _permit: OwnedSemaphorePermit,
+    _running: Counted,
 }
 
 /// Counts itself while it lives, so that a cancelled future is not counted for ever.
@@ -135,6 +193,25 @@ mod tests {
         let outcome = compute.run(far, || panic!("boom")).await;
         assert!(matches!(outcome, Err(ComputeError::Stopped(_))));
         assert_eq!(compute.running(), 0);
+        let outcome = compute.run_until_told(far, |_: Tell<()>| panic!("boom")).await;
+        assert!(matches!(outcome, Err(ComputeError::Stopped(reason)) if reason.contains("boom")));
         assert!(compute.run(far, || ()).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn work_that_goes_on_keeps_its_place() {
+        let compute = Compute::new(1);
+        let (release, held) = std::sync::mpsc::channel::<()>();
+        let far = Instant::now() + Duration::from_secs(60);
+        let work = move |tell: Tell<u32>| {
+            tell.tell(7);
+            let _ = held.recv();
+        };
+        assert!(compute.run_until_told(far, work).await.is_ok_and(|done| done.value == 7));
+        assert_eq!(compute.running(), 1);
+        assert!(!compute.run_if_free(|| ()));
+        release.send(()).unwrap();
+        assert!(compute.run(far, || 8).await.is_ok_and(|done| done.value == 8));
+        assert!(compute.run_if_free(|| ()));
     }
 }

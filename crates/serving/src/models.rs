@@ -1,5 +1,5 @@
-use crate::ModelCodecs;
-use kerf_bundle::{Bundle, Card};
+use crate::{ModelCodecs, ModelHeads};
+use kerf_bundle::{Bundle, Card, hex};
 use kerf_engine::{CompileError, Engine, Runner, SegmentStore, Values};
 use kerf_graph::CutModel;
 use kerf_repository::{OpenError, Repository};
@@ -23,6 +23,8 @@ pub struct Served {
     pub runner: Arc<Runner>,
     /// How its tensors travel.
     pub codecs: ModelCodecs,
+    /// Its early exits, where some were fitted.
+    pub heads: Option<ModelHeads>,
 }
 
 /// The models of a node, by name.
@@ -133,6 +135,7 @@ impl Served {
     /// A bundle and the engines that will run it.
     pub fn new(bundle: Bundle, engines: &[Arc<dyn Engine>], store: &Arc<SegmentStore>) -> Self {
         let codecs = ModelCodecs::new(&bundle);
+        let heads = ModelHeads::new(&bundle, engines, store);
         let Bundle { card, digest, model, .. } = bundle;
         let runner = Runner::new(Arc::clone(&model), engines.to_vec(), Arc::clone(store));
         Self {
@@ -143,7 +146,14 @@ impl Served {
             model,
             runner: Arc::new(runner),
             codecs,
+            heads,
         }
+    }
+
+    /// Compiles a head and keeps it.
+    pub fn prepare_head(&self, exit: usize) -> Result<(), LoadError> {
+        let prepared = self.heads.as_ref().map_or(Ok(()), |heads| heads.prepare(exit));
+        prepared.map_err(|source| LoadError::Compile { model: self.name.clone(), source: Box::new(source) })
     }
 
     /// The digest in lower-case hexadecimal, as profiles name it.
@@ -285,8 +295,4 @@ impl Served {
 fn list(specs: &[TensorSpec], also: Option<&TensorSpec>) -> String {
     let names: Vec<_> = specs.iter().chain(also).map(ToString::to_string).collect();
     names.join("; ")
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -1,6 +1,5 @@
-use crate::Served;
-use kerf_profile::{MAX_BYTES, Misfit, Profile, ProfileError};
-use std::io::{Read, Write};
+use crate::{ProfileFile, ProfileFileError, Served};
+use kerf_profile::{Misfit, Profile, ProfileError};
 use std::path::{Path, PathBuf};
 
 /// A folder of profiles: `MODEL.json` is this node's own, `MODEL@NODE.json` that of another node,
@@ -10,22 +9,28 @@ pub struct ProfileFolder {
     folder: PathBuf,
 }
 
-/// Why a profile is of no use.
+/// Why a profile is of no use to a node.
 #[derive(Debug, thiserror::Error)]
-#[error("{what}: {reason}")]
-pub struct ProfileFileError {
-    what: String,
-    reason: Reason,
-}
-
-#[derive(Debug, thiserror::Error)]
-enum Reason {
+pub enum FolderError {
+    /// The file of one.
     #[error(transparent)]
-    File(#[from] std::io::Error),
-    #[error(transparent)]
-    Parse(#[from] ProfileError),
-    #[error(transparent)]
-    Misfit(#[from] Misfit),
+    File(#[from] ProfileFileError),
+    /// What another node sent is none.
+    #[error("the profile that {node} sent: {source}")]
+    Parse {
+        /// The other node.
+        node: String,
+        /// What is wrong.
+        source: ProfileError,
+    },
+    /// It is of another model, or of another version.
+    #[error("{what}: {source}")]
+    Misfit {
+        /// Which profile.
+        what: String,
+        /// What does not fit.
+        source: Misfit,
+    },
 }
 
 impl ProfileFolder {
@@ -40,61 +45,47 @@ impl ProfileFolder {
     }
 
     /// This node's own profile of the model as it is loaded, if there is one.
-    pub fn own(&self, served: &Served) -> Result<Option<Profile>, ProfileFileError> {
-        read(&self.own_path(&served.name), served)
+    ///
+    /// # Errors
+    /// It is none, or another model's.
+    pub fn own(&self, served: &Served) -> Result<Option<Profile>, FolderError> {
+        read(self.own_path(&served.name), served)
     }
 
     /// What another node said of the model, if it did.
-    pub fn of(&self, served: &Served, node: &str) -> Result<Option<Profile>, ProfileFileError> {
-        read(&self.path_of(&served.name, node), served)
+    ///
+    /// # Errors
+    /// It is none, or another model's.
+    pub fn of(&self, served: &Served, node: &str) -> Result<Option<Profile>, FolderError> {
+        read(self.path_of(&served.name, node), served)
     }
 
     /// Checks the bytes that another node sent as its profile, and keeps them.
-    pub fn keep(&self, served: &Served, node: &str, json: &[u8]) -> Result<Profile, ProfileFileError> {
-        let profile = check(json, served)
-            .map_err(|reason| ProfileFileError { what: format!("the profile that {node} sent"), reason })?;
-        let path = self.path_of(&served.name, node);
-        let failed = |error: std::io::Error| ProfileFileError {
-            what: path.display().to_string(),
-            reason: error.into(),
-        };
-        self.write(&path, &profile).map_err(failed)?;
+    ///
+    /// # Errors
+    /// They are none, or another model's, or cannot be written.
+    pub fn keep(&self, served: &Served, node: &str, json: &[u8]) -> Result<Profile, FolderError> {
+        let profile =
+            Profile::parse(json).map_err(|source| FolderError::Parse { node: node.to_owned(), source })?;
+        check(&profile, served, || format!("the profile that {node} sent"))?;
+        ProfileFile::new(self.path_of(&served.name, node)).write(&profile)?;
         Ok(profile)
-    }
-
-    /// Writes this node's own profile.
-    pub fn write_own(&self, profile: &Profile) -> std::io::Result<()> {
-        self.write(&self.own_path(&profile.model), profile)
     }
 
     fn path_of(&self, model: &str, node: &str) -> PathBuf {
         self.folder.join(format!("{model}@{node}.json"))
     }
-
-    /// Whole or not at all: a reader may come at any time.
-    fn write(&self, path: &Path, profile: &Profile) -> std::io::Result<()> {
-        std::fs::create_dir_all(&self.folder)?;
-        let unfinished = path.with_extension(format!("json.{}", std::process::id()));
-        let mut file = std::fs::File::create(&unfinished)?;
-        file.write_all(profile.to_json().as_bytes())?;
-        std::fs::rename(unfinished, path)
-    }
 }
 
-fn read(path: &Path, served: &Served) -> Result<Option<Profile>, ProfileFileError> {
-    let failed = |reason| ProfileFileError { what: path.display().to_string(), reason };
-    let file = match std::fs::File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(failed(error.into())),
-    };
-    let mut json = Vec::new();
-    file.take(MAX_BYTES as u64 + 1).read_to_end(&mut json).map_err(|error| failed(error.into()))?;
-    check(&json, served).map(Some).map_err(failed)
+fn read(path: PathBuf, served: &Served) -> Result<Option<Profile>, FolderError> {
+    let file = ProfileFile::new(path);
+    let Some(profile) = file.read()? else { return Ok(None) };
+    check(&profile, served, || file.path().display().to_string())?;
+    Ok(Some(profile))
 }
 
-fn check(json: &[u8], served: &Served) -> Result<Profile, Reason> {
-    let profile = Profile::parse(json)?;
-    profile.fits(&served.name, &served.digest_hex(), served.last() + 1)?;
-    Ok(profile)
+fn check(profile: &Profile, served: &Served, what: impl FnOnce() -> String) -> Result<(), FolderError> {
+    profile
+        .fits(&served.name, &served.digest_hex(), served.last() + 1)
+        .map_err(|source| FolderError::Misfit { what: what(), source })
 }

@@ -2,27 +2,22 @@
 //! with, and written where plans look for it.
 
 use crate::energy::{Energy, PowerModel};
-use crate::pictures::{PicturesError, pictures, timed_requests};
-use crate::{ProfileFolder, Served, open_engines};
-use kerf_engine::{RunError, SegmentStore};
+use crate::measuring::{MeasuringError, boundary_sizes, measure, threads};
+use crate::{ProfileFile, ProfileFolder, Served, open_engines};
+use kerf_engine::SegmentStore;
 use kerf_engines::{OpenError as EngineError, Opened};
-use kerf_inputs::{Generator, InputsError};
+use kerf_inputs::Generator;
 use kerf_power::Roots;
-use kerf_profile::{Predictor, Profile, Sizes};
-use kerf_profiler::{MeasureError, Options, Progress, Request, Subject, can_continue};
+use kerf_profile::{Predictor, Profile};
+use kerf_profiler::{Options, Progress, Subject, can_continue};
 use kerf_repository::{OpenError, Repository};
 use kerf_settings::{EngineSettings, units};
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Time between two writes of an unfinished profile: what an interruption loses.
-const WRITE_EVERY: Duration = Duration::from_millis(500);
 /// Time between two lines of progress.
 const SAY_EVERY: Duration = Duration::from_secs(5);
-/// Pictures whose sizes are looked at.
-const PICTURES: usize = 32;
 
 /// How a node measures, as its command line says.
 #[derive(Clone, Debug, clap::Args)]
@@ -81,32 +76,7 @@ pub enum ProfilingError {
         /// Which.
         model: String,
         /// Why.
-        source: Box<ModelProfilingError>,
-    },
-}
-
-/// Why a model was not measured.
-#[derive(Debug, thiserror::Error)]
-pub enum ModelProfilingError {
-    /// There are no inputs for it.
-    #[error(transparent)]
-    Inputs(#[from] InputsError),
-    /// There are no pictures for it.
-    #[error(transparent)]
-    Pictures(#[from] PicturesError),
-    /// It does not run.
-    #[error(transparent)]
-    Measure(#[from] MeasureError),
-    /// It does not run on real inputs.
-    #[error("sizes of the boundaries: {0}")]
-    Sizes(#[from] RunError),
-    /// The profile cannot be written.
-    #[error("{}: {source}", .path.display())]
-    Write {
-        /// Where to.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
+        source: Box<MeasuringError>,
     },
 }
 
@@ -137,7 +107,8 @@ impl ProfileArguments {
         for name in names {
             let bundle = repository.open(&name).map_err(Box::new)?;
             let served = Served::new(bundle, &opened.engines, &store);
-            let mut measuring = Measuring { arguments: self, served: &served, folder: &folder };
+            let file = ProfileFile::new(folder.own_path(&name));
+            let mut measuring = Measuring { arguments: self, served: &served, file };
             measuring
                 .measure(&opened, threads(node.engine.threads, &opened), &mut energy)
                 .map_err(|source| ProfilingError::Model { model: name, source: Box::new(source) })?;
@@ -146,20 +117,11 @@ impl ProfileArguments {
     }
 }
 
-/// Threads that work on one request of those asked for, where 0 is one per core: tract uses one.
-pub fn threads(asked: usize, opened: &Opened) -> usize {
-    match asked {
-        _ if opened.engines.first().is_some_and(|engine| engine.name() == "tract") => 1,
-        0 => std::thread::available_parallelism().map_or(1, usize::from),
-        threads => threads,
-    }
-}
-
 /// One model.
 struct Measuring<'a> {
     arguments: &'a ProfileArguments,
     served: &'a Served,
-    folder: &'a ProfileFolder,
+    file: ProfileFile,
 }
 
 impl Measuring<'_> {
@@ -168,7 +130,7 @@ impl Measuring<'_> {
         opened: &Opened,
         threads: usize,
         energy: &mut Energy,
-    ) -> Result<(), ModelProfilingError> {
+    ) -> Result<(), MeasuringError> {
         let served = self.served;
         let generator = Generator::new(served.model.model(), &[])?;
         let inputs = |batch: usize| generator.sample(0, batch).map_err(|error| error.to_string());
@@ -183,23 +145,32 @@ impl Measuring<'_> {
         };
         let earlier = self.earlier(&subject);
         let options = Options { budget: self.arguments.budget, ..Options::default() };
-        let mut profile = self.time(&subject, &options, earlier, energy)?;
+        let mut said = None::<Instant>;
+        let mut say = |step: &Progress| {
+            if said.is_none_or(|at| at.elapsed() >= SAY_EVERY) {
+                said = Some(Instant::now());
+                let Progress { range, done, of, left } = step;
+                eprintln!("{}: {done} of {of} ranges, {range}, {} s left", served.name, left.as_secs());
+            }
+        };
+        let mut profile = measure(&subject, &options, earlier, &mut self.file, energy, &mut say)?;
         if profile.sizes.is_none() || self.arguments.inputs.is_some() {
-            profile.sizes = Some(self.sizes(&generator, &subject)?);
+            // Other models of the node may take tensors only.
+            let folder = self.arguments.inputs.as_deref().filter(|_| served.card.preprocess.is_some());
+            profile.sizes = Some(boundary_sizes(&subject, &generator, &served.card, folder)?);
+            self.file.write(&profile)?;
         }
-        profile.power = energy.power(&profile).or(profile.power);
-        self.write(&profile)?;
         self.conclude(&profile);
         Ok(())
     }
 
     /// What is there already, if it can be gone on with.
     fn earlier(&self, subject: &Subject<'_>) -> Option<Profile> {
-        let earlier = self.folder.own(self.served).map_err(|error| error.to_string());
+        let earlier = self.file.read().map_err(|error| error.to_string());
         let usable = earlier.and_then(|earlier| match earlier {
             Some(earlier) => can_continue(&earlier, subject)
                 .map(|()| Some(earlier))
-                .map_err(|error| format!("{}: {error}", self.path().display())),
+                .map_err(|error| format!("{}: {error}", self.file.path().display())),
             None => Ok(None),
         });
         usable.unwrap_or_else(|reason| {
@@ -208,73 +179,13 @@ impl Measuring<'_> {
         })
     }
 
-    fn time(
-        &self,
-        subject: &Subject<'_>,
-        options: &Options,
-        earlier: Option<Profile>,
-        energy: &mut Energy,
-    ) -> Result<Profile, ModelProfilingError> {
-        let (mut said, mut written) = (None::<Instant>, None::<Instant>);
-        let is_due = |last: &mut Option<Instant>, every: Duration| {
-            let due = last.is_none_or(|at| at.elapsed() >= every);
-            if due {
-                *last = Some(Instant::now());
-            }
-            due
-        };
-        let mut unwritten = None;
-        let mut report = |step: &Progress, so_far: &dyn Fn() -> Profile| {
-            if is_due(&mut said, SAY_EVERY) {
-                let Progress { range, done, of, left } = step;
-                let left = left.as_secs();
-                eprintln!("{}: {done} of {of} ranges, {range}, {left} s left", self.served.name);
-            }
-            if is_due(&mut written, WRITE_EVERY)
-                && let Err(error) = self.write(&so_far())
-            {
-                unwritten = Some(error);
-                return ControlFlow::Break(());
-            }
-            ControlFlow::Continue(())
-        };
-        let measured = kerf_profiler::profile(subject, options, earlier, energy.meter(), &mut report);
-        match unwritten {
-            Some(error) => Err(error),
-            None => Ok(measured?),
-        }
-    }
-
-    fn sizes(&self, generator: &Generator<'_>, subject: &Subject<'_>) -> Result<Sizes, ModelProfilingError> {
-        let card = &self.served.card;
-        // Other models of the node may take tensors only.
-        let dir = self.arguments.inputs.as_deref().filter(|_| card.preprocess.is_some());
-        let (requests, described) = match dir {
-            Some(dir) => {
-                let pictures = pictures(generator, card, dir, PICTURES)?;
-                (timed_requests(card, pictures)?, format!("pictures in {}", dir.display()))
-            }
-            None => (vec![Request { inputs: generator.sample(0, 1)?, encoded: None }], "random".to_owned()),
-        };
-        Ok(kerf_profiler::sizes(subject, &requests, &described)?)
-    }
-
-    fn write(&self, profile: &Profile) -> Result<(), ModelProfilingError> {
-        let failed = |source| ModelProfilingError::Write { path: self.path(), source };
-        self.folder.write_own(profile).map_err(failed)
-    }
-
-    fn path(&self) -> PathBuf {
-        self.folder.own_path(&self.served.name)
-    }
-
     fn conclude(&self, profile: &Profile) {
         let state = if profile.complete { "complete" } else { "not complete, run it again to go on" };
         let error = Predictor::fit(profile, 1).map(|times| times.error()).ok();
         let error = error.filter(|error| error.ranges > 0).map_or_else(String::new, |error| {
             format!("; ranges predicted within {:.1}% (median, left out in turn)", error.median * 100.0)
         });
-        eprintln!("{}: {} is {state}{error}", self.served.name, self.path().display());
+        eprintln!("{}: {} is {state}{error}", self.served.name, self.file.path().display());
     }
 }
 

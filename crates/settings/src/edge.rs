@@ -61,6 +61,12 @@ pub struct ModelSettings {
     pub codec: CodecChoice,
     /// Least share of answers that must be as without codecs, for [`CodecChoice::Auto`].
     pub agreement: Share,
+    /// Whether early exits may answer.
+    pub exits: ExitChoice,
+    /// Share of requests of which an early answer would be checked by the whole model, in the background.
+    pub audit: Share,
+    /// Most bytes of tensors that such checks send in an hour; the others run here.
+    pub audit_bytes: u64,
     /// What is left when no cloud node answers.
     pub fallback: Fallback,
     /// Time for a request, where it brings none of its own.
@@ -90,6 +96,17 @@ pub enum CodecChoice {
     Raw,
     /// Under the codec of this name.
     Named(String),
+}
+
+/// Whether early exits may answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(inline)]
+pub enum ExitChoice {
+    /// Those that were fitted to the model, where they are sure enough.
+    Auto,
+    /// None: every answer is the whole model's.
+    None,
 }
 
 /// A share of a whole, exact to a millionth.
@@ -196,6 +213,9 @@ pub struct ExpectedLink {
 }
 
 impl Share {
+    /// Nothing.
+    pub const NONE: Self = Self { millionths: 0 };
+
     /// All of it.
     pub const ALL: Self = Self { millionths: 1_000_000 };
 

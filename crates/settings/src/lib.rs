@@ -25,8 +25,8 @@ pub mod wish;
 
 pub use cloud::{CloudLimits, CloudSettings};
 pub use edge::{
-    CloudAddress, CodecChoice, EdgeLimits, EdgeSettings, ExpectedLink, Fallback, LinkSettings, ModelSettings,
-    PlanSettings, PowerModel, Share, Split,
+    CloudAddress, CodecChoice, EdgeLimits, EdgeSettings, ExitChoice, ExpectedLink, Fallback, LinkSettings,
+    ModelSettings, PlanSettings, PowerModel, Share, Split,
 };
 pub use error::{Place, Problem, SettingsError};
 pub use parts::{EngineKind, EngineSettings, IdentityFiles, LogFormat, LogSettings};

@@ -60,6 +60,15 @@ pub enum LogFormat {
 }
 
 impl IdentityFiles {
+    /// Those of a node in a folder, by the names that `partitioner certs` gives them.
+    pub fn of(node: &str, folder: &Path) -> Self {
+        Self {
+            ca: folder.join("ca.pem"),
+            certificate: folder.join(format!("{node}.pem")),
+            key: folder.join(format!("{node}.key")),
+        }
+    }
+
     pub(crate) fn resolve(&mut self, folder: &Path) {
         for path in [&mut self.ca, &mut self.certificate, &mut self.key] {
             resolve(path, folder);

@@ -3,7 +3,7 @@
 //! The doc comments are the descriptions in the JSON Schema, which editors show while
 //! a file is being written.
 
-use crate::edge::{CodecChoice, Fallback, Share, Split};
+use crate::edge::{CodecChoice, ExitChoice, Fallback, Share, Split};
 use crate::leaf::{Dial, FilePath, Joules, Listen, Name, Place, Rate, Size, Span, Watts, Words};
 use crate::parts::{EngineKind, LogFormat};
 use crate::said::Said;
@@ -20,6 +20,8 @@ pub(crate) mod default {
     pub(crate) const DEADLINE: &str = "10s";
     pub(crate) const CODEC: &str = "auto";
     pub(crate) const AGREEMENT: &str = "99.5%";
+    pub(crate) const AUDIT: &str = "1%";
+    pub(crate) const AUDIT_BYTES: &str = "64MiB";
     pub(crate) const EDGE_CONCURRENCY: u64 = 4;
     pub(crate) const EDGE_QUEUE: u64 = 64;
     pub(crate) const EDGE_MEMORY: &str = "512MiB";
@@ -168,6 +170,15 @@ pub(crate) struct RawModel {
     /// Least share of answers that must be as without codecs, for `codec: auto`.
     #[schemars(extend("default" = default::AGREEMENT))]
     pub(crate) agreement: Said<Share>,
+    /// Whether early exits may answer: `auto` those that `partitioner exits fit` gave the model, `none`.
+    #[schemars(extend("default" = "auto"))]
+    pub(crate) exits: Said<ExitChoice>,
+    /// Share of requests of which an early answer would be checked by the whole model, in the background.
+    #[schemars(extend("default" = default::AUDIT))]
+    pub(crate) audit: Said<Share>,
+    /// Most bytes of tensors that such checks send in an hour; the others run here.
+    #[schemars(extend("default" = default::AUDIT_BYTES))]
+    pub(crate) audit_bytes: Said<Size>,
     /// What is left when no cloud node answers.
     #[schemars(extend("default" = "required"))]
     pub(crate) fallback: Said<Fallback>,

@@ -2,8 +2,8 @@
 
 use kerf_settings::wish::{Deadline, Traffic};
 use kerf_settings::{
-    CloudSettings, CodecChoice, EdgeSettings, EngineKind, Fallback, LogFormat, PowerModel, Split,
-    cloud_schema, edge_schema,
+    CloudSettings, CodecChoice, EdgeSettings, EngineKind, ExitChoice, Fallback, LogFormat, ModelSettings,
+    PowerModel, Split, cloud_schema, edge_schema,
 };
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -69,7 +69,7 @@ fn every_key_is_read() {
         "node: gw.7\nlisten: '[::1]:8001'\nadmin: 0.0.0.0:1\nadmin_remote: true\nrepository: /m\n\
          identity: {ca: a, certificate: b, key: c}\ncloud: [{node: x, address: 'h:1'}, {node: y, address: '[::1]:2'}]\n\
          engine: {kind: ort, threads: 3, library: lib.so}\n\
-         models: [{name: m, split: cloud, fallback: best-effort, deadline: 1.5s, codec: k16, agreement: 99.9 %}, {name: n, split: edge, fallback: none}]\n\
+         models: [{name: m, split: cloud, fallback: best-effort, deadline: 1.5s, codec: k16, agreement: 99.9 %}, {name: n, split: edge, fallback: none, exits: none, audit: 2.5%, audit_bytes: 1MB}]\n\
          limits: {concurrency: 1, queue: 0, memory: 1GiB, body: 2MB}\n\
          link: {stall: 2s, keep_alive: 1s, idle_timeout: 1min}\n\
          plan: {objective: latency + 2*energy, deadline: 80ms@p90, privacy_floor: b0, traffic: dense, price_per_gb: 2, \
@@ -87,6 +87,9 @@ fn every_key_is_read() {
         (&settings.models[1].codec, settings.models[1].agreement.millionths),
         (&CodecChoice::Auto, 995_000)
     );
+    let exits = |model: &ModelSettings| (model.exits, model.audit.millionths, model.audit_bytes);
+    assert_eq!(exits(&settings.models[0]), (ExitChoice::Auto, 10_000, 64 << 20));
+    assert_eq!(exits(&settings.models[1]), (ExitChoice::None, 25_000, 1_000_000));
     assert_eq!((settings.limits.queue, settings.limits.body), (0, 2_000_000));
     assert_eq!(settings.link.idle_timeout, Duration::from_secs(60));
     assert_eq!(settings.log.format, LogFormat::Json);

@@ -36,7 +36,7 @@ impl Client {
     pub async fn connect(&self, address: SocketAddr, node: &str) -> Result<Connection, ConnectError> {
         let wrong = |reason: String| ConnectError::Address { node: node.to_owned(), address, reason };
         let mut tls = self.identity.client_config(node)?;
-        tls.alpn_protocols = vec![kerf_wire::ALPN.to_vec()];
+        tls.alpn_protocols = self.config.protocols();
         let tls = QuicClientConfig::try_from(tls).map_err(|error| wrong(error.to_string()))?;
         let mut config = ClientConfig::new(Arc::new(tls));
         config.transport_config(self.transport.clone());

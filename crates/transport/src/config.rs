@@ -1,4 +1,4 @@
-use kerf_wire::Limits;
+use kerf_wire::{ALPN, ALPN_CHUNKS, Limits};
 use quinn::congestion::CubicConfig;
 use quinn::{IdleTimeout, TransportConfig, VarInt};
 use std::sync::Arc;
@@ -39,6 +39,9 @@ pub struct Config {
     pub socket_buffer: usize,
     /// Limits of messages, both ways.
     pub limits: Limits,
+    /// Whether tensors that are still being encoded are sent, to peers that know chunks too. Without,
+    /// this end passes for one of before there were chunks.
+    pub chunks: bool,
 }
 
 impl Default for Config {
@@ -59,11 +62,18 @@ impl Default for Config {
             drain: Duration::from_secs(10),
             socket_buffer: 4 << 20,
             limits: Limits::default(),
+            chunks: true,
         }
     }
 }
 
 impl Config {
+    /// What to offer to peers, or to choose from what they offer: the first one that both know.
+    pub(crate) fn protocols(&self) -> Vec<Vec<u8>> {
+        let chunks = self.chunks.then_some(ALPN_CHUNKS);
+        chunks.into_iter().chain([ALPN]).map(<[u8]>::to_vec).collect()
+    }
+
     pub(crate) fn transport(&self) -> Arc<TransportConfig> {
         let mut cubic = CubicConfig::default();
         cubic.initial_window(self.initial_window);

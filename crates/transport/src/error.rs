@@ -1,6 +1,6 @@
 use crate::close;
 use kerf_identity::IdentityError;
-use kerf_wire::{DecodeError, EncodeError};
+use kerf_wire::{Abandoned, DecodeError, EncodeError};
 use quinn::{ConnectionError, ReadError};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -35,6 +35,9 @@ pub enum CallFailure {
     /// The request does not fit a frame.
     #[error("the request cannot be sent: {0}")]
     Encode(EncodeError),
+    /// The encoder of a tensor did not come to its end.
+    #[error("the request was not made to its end: {0}")]
+    Abandoned(Abandoned),
     /// No datagram arrived on the connection for that long.
     #[error("nothing arrived for {} ms", .silence.as_millis())]
     Stalled {
@@ -80,7 +83,7 @@ impl CallError {
 impl CallFailure {
     fn judge(&self) -> (Source, bool) {
         match self {
-            Self::Encode(_) => (Source::Local, false),
+            Self::Encode(_) | Self::Abandoned(_) => (Source::Local, false),
             // Another node would read the same bytes.
             Self::Unread => (Source::Local, false),
             Self::Stalled { .. } | Self::Lost(_) | Self::Closed => (Source::Link, true),

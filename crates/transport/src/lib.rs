@@ -10,6 +10,10 @@
 //! On the other side, a [`Server`] holds no more of its peers' bytes than it was told to,
 //! refuses from the header before a payload is read, and drops the work for a request
 //! whose client is gone.
+//!
+//! Tensors may be written while they are still being encoded, and handed on while they still
+//! arrive. Peers tell in the handshake (ALPN) whether they know the chunks that this takes; for
+//! one that does not, a message waits until it is all there.
 
 mod client;
 mod close;
@@ -23,4 +27,4 @@ mod stream;
 pub use client::{Client, Connection, ConnectionStats};
 pub use config::Config;
 pub use error::{BindError, CallError, CallFailure, ConnectError, Source};
-pub use server::{Drained, Handler, Server};
+pub use server::{Begun, Drained, Handler, Server};

@@ -5,7 +5,7 @@ mod request;
 use crate::{BindError, Config, close, socket};
 use budget::Budget;
 use kerf_identity::{Identity, PeerIdentity};
-use kerf_wire::{Arrival, Refusal, Request, RequestHeader, Response};
+use kerf_wire::{Arrival, Intake, Refusal, Request, RequestHeader, Response};
 use quinn::crypto::rustls::QuicServerConfig;
 use quinn::{Endpoint, EndpointConfig, ServerConfig, TokioRuntime};
 use std::net::SocketAddr;
@@ -22,11 +22,32 @@ pub trait Handler: Send + Sync + 'static {
     /// every request, so it must not wait.
     fn admit(&self, peer: &PeerIdentity, header: &RequestHeader) -> Result<(), Refusal>;
 
+    /// Takes on a request that was admitted, and whose payload is about to come, to begin with it
+    /// before it is all there. `None`: [`Self::handle`] gets all of it.
+    fn begin(&self, _peer: &PeerIdentity, _header: &RequestHeader) -> Option<Box<dyn Begun>> {
+        None
+    }
+
     /// Answers. The request's deadline is what was left when its last byte came. The
-    /// future is dropped when the client takes the request back, or is gone.
+    /// future is dropped when the client takes the request back, or is gone. Tensors of the
+    /// answer may still be in the making.
     fn handle(
         &self,
         peer: &PeerIdentity,
+        request: Request,
+        arrival: Arrival,
+    ) -> Pin<Box<dyn Future<Output = Response> + Send>>;
+}
+
+/// A request that is being received, with what was made of it already. Dropped when it does not
+/// come to its end.
+pub trait Begun: Send {
+    /// What takes its tensors.
+    fn intake(&mut self) -> &mut dyn Intake;
+
+    /// Answers in place of [`Handler::handle`], when the last byte has come.
+    fn handle(
+        self: Box<Self>,
         request: Request,
         arrival: Arrival,
     ) -> Pin<Box<dyn Future<Output = Response> + Send>>;
@@ -63,7 +84,7 @@ impl Server {
     /// Listens. Needs a tokio runtime.
     pub fn bind(address: SocketAddr, identity: &Identity, config: Config) -> Result<Self, BindError> {
         let mut tls = identity.server_config()?;
-        tls.alpn_protocols = vec![kerf_wire::ALPN.to_vec()];
+        tls.alpn_protocols = config.protocols();
         let tls = QuicServerConfig::try_from(tls).map_err(|error| BindError::Tls(error.to_string()))?;
         let mut quic = ServerConfig::with_crypto(Arc::new(tls));
         quic.transport_config(config.transport());

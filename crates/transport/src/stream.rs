@@ -2,9 +2,34 @@
 
 use crate::close;
 use bytes::Bytes;
-use kerf_wire::Arrival;
+use kerf_wire::{Abandoned, Arrival, CodedTensor, Frame, Payload};
+use quinn::crypto::rustls::HandshakeData;
 use quinn::{ReadError, RecvStream, SendStream, VarInt, WriteError};
 use std::time::Instant;
+
+/// Whether both ends know tensors in chunks.
+pub(crate) fn knows_chunks(connection: &quinn::Connection) -> bool {
+    let handshake = connection.handshake_data().and_then(|data| data.downcast::<HandshakeData>().ok());
+    handshake.is_some_and(|data| data.protocol.as_deref() == Some(kerf_wire::ALPN_CHUNKS))
+}
+
+/// Waits until nothing is added to tensors any more.
+pub(crate) async fn all_made(tensors: &[CodedTensor]) {
+    for tensor in tensors {
+        if let Payload::Growing(growing) = &tensor.data {
+            growing.ended().await;
+        }
+    }
+}
+
+/// Why a message was not sent to its end.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SendError {
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    #[error(transparent)]
+    Abandoned(#[from] Abandoned),
+}
 
 /// Dropped unfinished, it tells the peer so. Quinn would end the stream as if it were
 /// complete, and the peer would take a message cut short for a malformed one.
@@ -18,10 +43,12 @@ impl Sender {
         Self { stream, on_drop: Some(on_drop) }
     }
 
-    /// Writes a frame and ends the stream.
-    pub(crate) async fn send(&mut self, mut frame: Vec<Bytes>) -> Result<(), WriteError> {
-        self.stream.write_all_chunks(&mut frame).await?;
-        self.stream.finish().map_err(|_| WriteError::ClosedStream)
+    /// Writes a frame, as it is made, and ends the stream.
+    pub(crate) async fn send(&mut self, mut frame: Frame) -> Result<(), SendError> {
+        while let Some(mut bytes) = frame.next().await? {
+            self.stream.write_all_chunks(&mut bytes).await?;
+        }
+        self.stream.finish().map_err(|_| WriteError::ClosedStream.into())
     }
 
     /// From now on, a drop is in order.

@@ -1,12 +1,16 @@
 //! Chunks in, a message out.
 
 mod error;
+mod payload;
 
 pub use error::DecodeError;
 
 use crate::header::{AnswerHeader, TensorHeader, parse_request, parse_response};
-use crate::{Answer, CodedTensor, Limits, Request, RequestHeader, RequestId, Response, ResponseHeader};
+use crate::{
+    Answer, CodedTensor, Intake, Limits, Request, RequestHeader, RequestId, Response, ResponseHeader,
+};
 use bytes::{Buf, Bytes};
+use payload::Tensors;
 
 /// A [`Request`] or a [`Response`].
 pub trait Message: Sized + sealed::Assemble {}
@@ -18,7 +22,8 @@ impl Message for Response {}
 ///
 /// Memory is bounded by what has arrived, not by what was announced: at any time at most
 /// twice the bytes pushed, and a constant. A tensor that lies in one chunk is a slice of
-/// it; others are gathered as they come, which the wait for the next chunk hides.
+/// it; others are gathered as they come, which the wait for the next chunk hides. What an
+/// [`Intake`] takes is not kept here, except until the next [`Self::deliver`].
 ///
 /// The first error is final: every later call returns it again.
 #[derive(Debug)]
@@ -26,6 +31,8 @@ pub struct Decoder<M: Message> {
     limits: Limits,
     state: State<M::Header>,
     id: Option<RequestId>,
+    /// Whether an [`Intake`] was asked what it takes.
+    offered: bool,
 }
 
 #[derive(Debug)]
@@ -39,16 +46,13 @@ enum State<H> {
 #[derive(Debug)]
 struct Payload<H> {
     header: H,
-    /// Tensors that are complete.
-    done: Vec<Bytes>,
-    /// The start of the next one.
-    partial: Vec<u8>,
+    tensors: Tensors,
 }
 
 impl<M: Message> Decoder<M> {
     /// A decoder at the start of a frame.
     pub fn new(limits: Limits) -> Self {
-        Self { limits, state: State::Length { bytes: [0; 4], have: 0 }, id: None }
+        Self { limits, state: State::Length { bytes: [0; 4], have: 0 }, id: None, offered: false }
     }
 
     /// Takes the next bytes of the frame.
@@ -75,25 +79,32 @@ impl<M: Message> Decoder<M> {
         self.id
     }
 
+    /// Gives `intake` what came for it since the last call; the first one after the header came
+    /// asks it what it takes.
+    pub fn deliver(&mut self, intake: &mut dyn Intake) {
+        let State::Payload(Payload { header, tensors }) = &mut self.state else { return };
+        if !std::mem::replace(&mut self.offered, true) {
+            let headers = M::tensors(header);
+            for index in intake.begin(headers) {
+                tensors.hand_out(headers, index);
+            }
+        }
+        while let Some((index, bytes)) = tensors.next_piece() {
+            intake.take(index, &bytes);
+        }
+    }
+
     /// Whether the last byte of the frame has come.
     pub fn is_complete(&self) -> bool {
-        matches!(&self.state, State::Payload(payload) if payload.done.len() == M::tensors(&payload.header).len())
+        matches!(&self.state, State::Payload(Payload { header, tensors }) if tensors.is_complete(M::tensors(header)))
     }
 
     /// The message, after the last byte.
     pub fn finish(self) -> Result<M, DecodeError> {
         self.failure()?;
         match self.state {
-            State::Payload(Payload { header, done, .. }) if done.len() == M::tensors(&header).len() => {
-                let mut tensors = Vec::with_capacity(done.len());
-                for (described, data) in M::tensors(&header).iter().zip(done) {
-                    let TensorHeader { name, dtype, shape, codec, .. } = described.clone();
-                    let tensor = CodedTensor { name, dtype, shape, codec, data };
-                    if let Some(Err(source)) = tensor.as_raw() {
-                        return Err(DecodeError::Tensor { name: tensor.name, source });
-                    }
-                    tensors.push(tensor);
-                }
+            State::Payload(Payload { header, tensors }) => {
+                let tensors = tensors.finish(M::tensors(&header))?;
                 Ok(M::assemble(header, tensors))
             }
             _ => Err(DecodeError::Truncated),
@@ -130,56 +141,14 @@ impl<M: Message> Decoder<M> {
                 bytes.extend_from_slice(&chunk.split_to(taken));
                 if bytes.len() == *want {
                     let header = M::parse(bytes, &self.limits, &mut self.id)?;
-                    let mut payload = Payload { header, done: Vec::new(), partial: Vec::new() };
-                    payload.skip_empty(M::tensors);
-                    self.state = State::Payload(payload);
+                    let tensors = Tensors::new(M::tensors(&header));
+                    self.state = State::Payload(Payload { header, tensors });
                 }
             }
-            State::Payload(payload) => payload.take(chunk, M::tensors)?,
+            State::Payload(Payload { header, tensors }) => tensors.take(chunk, M::tensors(header))?,
             State::Failed(error) => return Err(error.clone()),
         }
         Ok(())
-    }
-}
-
-impl<H> Payload<H> {
-    fn take(&mut self, chunk: &mut Bytes, tensors: fn(&H) -> &[TensorHeader]) -> Result<(), DecodeError> {
-        // The header was checked against a limit that the target's memory, and so usize, bounds.
-        let Some(want) = tensors(&self.header).get(self.done.len()).map(|tensor| tensor.bytes as usize)
-        else {
-            return Err(DecodeError::Trailing);
-        };
-        if self.partial.is_empty() && chunk.len() >= want && want >= WORTH_SHARING {
-            self.done.push(chunk.split_to(want));
-        } else {
-            let taken = chunk.len().min(want - self.partial.len());
-            make_room(&mut self.partial, taken, want);
-            self.partial.extend_from_slice(&chunk.split_to(taken));
-            if self.partial.len() == want {
-                self.done.push(Bytes::from(std::mem::take(&mut self.partial)));
-            }
-        }
-        self.skip_empty(tensors);
-        Ok(())
-    }
-
-    /// Tensors without bytes are complete before any come.
-    fn skip_empty(&mut self, tensors: fn(&H) -> &[TensorHeader]) {
-        while tensors(&self.header).get(self.done.len()).is_some_and(|tensor| tensor.bytes == 0) {
-            self.done.push(Bytes::new());
-        }
-    }
-}
-
-/// A slice keeps the whole receive buffer alive; a smaller tensor is better copied out of it.
-const WORTH_SHARING: usize = 1024;
-
-/// Doubles, but never past `want`, which the sender only claims.
-fn make_room(partial: &mut Vec<u8>, more: usize, want: usize) {
-    let needed = partial.len() + more;
-    if needed > partial.capacity() {
-        let capacity = needed.max(partial.capacity() * 2).min(want);
-        partial.reserve_exact(capacity - partial.len());
     }
 }
 
@@ -288,7 +257,7 @@ mod tests {
             pushed += chunk.len();
             decoder.push(Bytes::copy_from_slice(chunk)).unwrap();
             if let State::Payload(payload) = &decoder.state {
-                assert!(payload.partial.capacity() <= 2 * pushed);
+                assert!(payload.tensors.held() <= 2 * pushed);
             }
         }
         let received = decoder.finish().unwrap();

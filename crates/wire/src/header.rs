@@ -4,7 +4,7 @@ mod raw;
 
 pub(crate) use raw::{parse_request, parse_response, write_answer, write_refusal, write_request};
 
-use crate::{Arrival, Ask, CODEC_RAW, CodedTensor, Load, Refusal, RequestId, Timings};
+use crate::{Arrival, Ask, CODEC_RAW, Load, Refusal, RequestId, Timings};
 use kerf_tensor::{DType, element_count};
 use std::time::Duration;
 
@@ -46,6 +46,8 @@ pub struct TensorHeader {
     pub codec: u16,
     /// Bytes that follow for it.
     pub bytes: u64,
+    /// Whether they come in chunks: `bytes` is then the most that they are together.
+    pub chunked: bool,
 }
 
 /// All of a response but its tensors' bytes.
@@ -90,16 +92,14 @@ impl RequestHeader {
 }
 
 impl TensorHeader {
+    /// Bytes of the tensor once decoded; `None` for strings, and for what no memory holds.
+    pub fn decoded(&self) -> Option<u64> {
+        decoded_bytes(self.dtype, &self.shape)
+    }
+
     /// Bytes of the tensor once decoded, beside those that came; 0 for one that came as it is.
     pub(crate) fn decoded_beside(&self) -> u64 {
-        decoded_beside(self.codec, self.dtype, &self.shape)
-    }
-}
-
-impl CodedTensor {
-    /// As [`TensorHeader::decoded_beside`].
-    pub(crate) fn decoded_beside(&self) -> u64 {
-        decoded_beside(self.codec, self.dtype, &self.shape)
+        if self.codec == CODEC_RAW { 0 } else { self.decoded().unwrap_or(u64::MAX) }
     }
 }
 
@@ -111,10 +111,6 @@ impl ResponseHeader {
             Self::Refusal(_) => 0,
         }
     }
-}
-
-fn decoded_beside(codec: u16, dtype: DType, shape: &[usize]) -> u64 {
-    if codec == CODEC_RAW { 0 } else { decoded_bytes(dtype, shape).unwrap_or(u64::MAX) }
 }
 
 /// Bytes of a tensor in memory; `None` for strings, and for what no memory holds.

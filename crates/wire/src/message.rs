@@ -1,5 +1,4 @@
-use crate::{CODEC_RAW, Refusal};
-use bytes::Bytes;
+use crate::{CODEC_RAW, Payload, Refusal};
 use kerf_tensor::{DType, NamedTensor, Tensor, TensorError};
 use std::time::Duration;
 
@@ -46,7 +45,7 @@ pub struct CodedTensor {
     /// here only [`CODEC_RAW`] means something.
     pub codec: u16,
     /// What is sent.
-    pub data: Bytes,
+    pub data: Payload,
 }
 
 /// What a request asks for. A node that does not know the question refuses it as
@@ -117,7 +116,9 @@ pub struct Load {
 }
 
 /// What the answering node saw arrive. `bytes_after_first / first_to_last` is the rate
-/// of the link: the wait for the first chunk, which is latency, is in neither.
+/// of the link: the wait for the first bytes, which is latency, is in neither. Where a tensor was
+/// still being encoded when it was sent, the link may have waited for the encoder: then it is a
+/// rate that the link can do, and perhaps not all that it can.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Arrival {
     /// From the first chunk to the last.
@@ -132,8 +133,8 @@ impl CodedTensor {
     /// # Errors
     /// Bytes that are none of the type and shape.
     pub fn as_raw(&self) -> Option<Result<Tensor, TensorError>> {
-        let raw = || Tensor::new(self.dtype, self.shape.clone(), self.data.clone());
-        (self.codec == CODEC_RAW).then(raw)
+        let data = self.data.whole().filter(|_| self.codec == CODEC_RAW)?;
+        Some(Tensor::new(self.dtype, self.shape.clone(), data.clone()))
     }
 }
 
@@ -141,7 +142,7 @@ impl From<NamedTensor> for CodedTensor {
     /// As it is, uncopied.
     fn from(NamedTensor { name, tensor }: NamedTensor) -> Self {
         let (dtype, shape, data) = (tensor.dtype(), tensor.shape().to_vec(), tensor.data().clone());
-        Self { name, dtype, shape, codec: CODEC_RAW, data }
+        Self { name, dtype, shape, codec: CODEC_RAW, data: data.into() }
     }
 }
 

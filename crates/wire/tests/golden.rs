@@ -6,13 +6,17 @@
 use bytes::Bytes;
 use kerf_tensor::{DType, NamedTensor, Tensor};
 use kerf_wire::{
-    Answer, Arrival, Ask, CODEC_RAW, CodedTensor, DecodeError, Decoder, Limits, Load, Message, Reason,
-    Refusal, Request, RequestId, Response, Timings, encode_request, encode_response,
+    Answer, Arrival, Ask, CODEC_RAW, CodedTensor, DecodeError, Decoder, Frame, Growing, Limits, Load,
+    Message, Payload, Reason, Refusal, Request, RequestId, Response, Timings, encode_request,
+    encode_response,
 };
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 const REQUEST: &str = include_str!("golden/request.hex");
 const CODED: &str = include_str!("golden/coded.hex");
+const CHUNKED: &str = include_str!("golden/chunked.hex");
 const ANSWER: &str = include_str!("golden/answer.hex");
 const REFUSAL: &str = include_str!("golden/refusal.hex");
 
@@ -49,7 +53,7 @@ fn coded() -> Request {
         dtype: DType::F32,
         shape: vec![1, 160, 7, 7],
         codec: 0x1002,
-        data: Bytes::from_static(b"few bytes"),
+        data: Bytes::from_static(b"few bytes").into(),
     };
     Request { tensors: vec![tensor], reply: 0x1001, ..request() }
 }
@@ -82,6 +86,49 @@ fn refusal() -> Response {
         reason: Reason::DigestMismatch { have: [0xaa; 32] },
         message: "another version of mobilenet".into(),
     })
+}
+
+/// A request whose tensors are still being made when its header is written: what it is then, and what
+/// is written.
+fn chunked() -> (Request, Vec<u8>) {
+    let tensor = |name: &str, data: Payload| CodedTensor {
+        name: name.into(),
+        dtype: DType::F32,
+        shape: vec![2],
+        codec: 0x1002,
+        data,
+    };
+    let (mut maker, growing) = Growing::new(300);
+    let (given_up, nothing) = Growing::new(8);
+    let raw = Bytes::from_static(&[0, 0, 128, 63, 0, 0, 32, 192]);
+    let tensors = vec![
+        tensor("a", Payload::Growing(growing)),
+        tensor("b", Bytes::from_static(b"all").into()),
+        tensor("c", Payload::Growing(nothing)),
+    ];
+    let mut frame = Frame::of_request(&Request { tensors, ..coded() }, &Limits::default()).unwrap();
+    maker.push(Bytes::from_static(b"few"));
+    maker.push(Bytes::from_static(b" bytes"));
+    maker.finish();
+    given_up.give_up(raw.clone());
+    let mut written = Vec::new();
+    let mut context = Context::from_waker(Waker::noop());
+    while let Poll::Ready(Ok(Some(pieces))) = pin!(frame.next()).as_mut().poll(&mut context) {
+        written.extend(pieces.concat());
+    }
+    let tensors = vec![
+        tensor("a", Bytes::from_static(b"few bytes").into()),
+        tensor("b", Bytes::from_static(b"all").into()),
+        CodedTensor { codec: CODEC_RAW, ..tensor("c", raw.into()) },
+    ];
+    (Request { tensors, ..coded() }, written)
+}
+
+#[test]
+fn chunks_are_written_and_read_as_ever() {
+    let (request, frame) = chunked();
+    assert_eq!(hex(&frame), CHUNKED, "these bytes are out there already");
+    assert_eq!(decode::<Request>(unhex(CHUNKED)).unwrap(), request);
 }
 
 fn unhex(text: &str) -> Vec<u8> {

@@ -86,10 +86,15 @@ pub(super) fn choose(
     for route in (0..last).map(|split| model.way_from(split)) {
         by_answer.entry(route.back.number()).or_default().push(route);
     }
+    let exits = match (&model.exits, &model.served.heads) {
+        (Some(exits), Some(heads)) => heads.planned(exits.standing().rung),
+        _ => Vec::new(),
+    };
     let (mut found, mut refused): (Vec<Found>, Option<PlanError>) = (Vec::new(), None);
     for routes in by_answer.values() {
         let mut problem = assemble(&machines, &[way], &shapes(model, routes))?;
         offer(&mut problem, routes, model, edge);
+        problem.exits = exits.clone();
         let plans = match plan(&problem, &objective, &constraints) {
             Ok(plans) => plans,
             Err(error) => {

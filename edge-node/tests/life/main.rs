@@ -7,7 +7,9 @@
     reason = "tests wait for real nodes, and fail by panicking"
 )]
 
+mod blocks;
 mod codecs;
+mod exits;
 mod mesh;
 mod plans;
 

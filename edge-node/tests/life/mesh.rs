@@ -6,13 +6,13 @@ use cloud_node::CloudNode;
 use edge_node::EdgeNode;
 use kerf_bundle::{Codecs, Metric, Pack, PackRequest};
 use kerf_graph::{Model, NoExternalData};
-use kerf_identity::{Authority, Role};
+use kerf_identity::{Role, passing_certificates};
 use kerf_repository::{Overwrite, Repository};
 use kerf_settings::{CloudSettings, EdgeSettings, SettingsError};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -28,15 +28,7 @@ pub(crate) struct Mesh {
 impl Mesh {
     pub(crate) fn new(model: &str, onnx: Bytes) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let authority = Authority::generate("test").unwrap();
-        let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
-        write("ca.pem", authority.cert_pem());
-        for (role, name) in [(Role::Edge, "edge-1"), (Role::Cloud, "cloud-1")] {
-            let made =
-                authority.issue(role, name, &[], Duration::from_secs(3600), SystemTime::now()).unwrap();
-            write(&format!("{name}.pem"), &made.cert_pem);
-            write(&format!("{name}.key"), &made.key_pem);
-        }
+        passing_certificates(folder.path(), &[(Role::Edge, "edge-1"), (Role::Cloud, "cloud-1")]).unwrap();
         let quic = SocketAddr::from(([127, 0, 0, 1], 0));
         let mut mesh = Self { folder, repository: PathBuf::new(), model: model.to_owned(), last: 0, quic };
         mesh.repack(model, onnx);
@@ -167,7 +159,7 @@ impl Mesh {
     /// Writes a node's own profile: so many seconds from each boundary to the next.
     pub(crate) fn write_profile(&self, node: &str, seconds: f64) {
         let bundle = Repository::new(&self.repository).open(&self.model).unwrap();
-        let digest: String = bundle.digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        let digest = kerf_bundle::hex(&bundle.digest);
         let ranges = (0..self.last).flat_map(|from| (from + 1..=self.last).map(move |to| (from, to)));
         let range = |(from, to): (usize, usize)| {
             let time = seconds * (to - from) as f64;
@@ -202,8 +194,7 @@ impl Mesh {
     pub(crate) async fn wait_planned(&self, edge: &EdgeNode) -> (String, String) {
         let start = Instant::now();
         loop {
-            let request = "GET /status HTTP/1.1\r\nhost: edge\r\nconnection: close\r\n\r\n";
-            let (_, status) = exchange(edge.admin(), request.as_bytes()).await;
+            let status = status(edge).await;
             let sections = status["sections"].as_array().unwrap();
             let models = sections.iter().find(|section| section["title"] == "Models").unwrap();
             let of = |name: &str| {
@@ -237,6 +228,12 @@ pub(crate) async fn ask(edge: &EdgeNode, model: &str, body: &Value) -> (u16, Val
         body.len()
     );
     exchange(edge.http(), (head + &body).as_bytes()).await
+}
+
+/// What the status page says, as JSON.
+pub(crate) async fn status(edge: &EdgeNode) -> Value {
+    let request = "GET /status HTTP/1.1\r\nhost: edge\r\nconnection: close\r\n\r\n";
+    exchange(edge.admin(), request.as_bytes()).await.1
 }
 
 async fn exchange(address: SocketAddr, request: &[u8]) -> (u16, Value) {

@@ -8,8 +8,8 @@ use half::{bf16, f16};
 use kerf_tensor::{DType, Element, Tensor, TensorError};
 
 /// The tensor of a payload that arrives in pieces, each block decoded once it is there.
-pub struct Decoder<'a> {
-    coder: &'a Coder,
+pub struct Decoder {
+    coder: Coder,
     /// Bytes of the tensor; strings announce theirs.
     bytes: Option<usize>,
     /// The next block.
@@ -26,8 +26,8 @@ pub struct Decoder<'a> {
 /// Bytes in front of a string tensor's first block: how many the tensor has.
 const LENGTH: usize = 8;
 
-impl<'a> Decoder<'a> {
-    pub(super) fn new(coder: &'a Coder) -> Self {
+impl Decoder {
+    pub(super) fn new(coder: Coder) -> Self {
         let elements: usize = coder.shape.iter().product();
         let values = match coder.layout {
             Layout::F16 { .. } if coder.dtype == DType::F16 => 0,
@@ -35,8 +35,8 @@ impl<'a> Decoder<'a> {
             Layout::Raw | Layout::Lossless | Layout::Empty => 0,
         };
         Self {
-            coder,
             bytes: coder.dtype.size().map(|size| size * elements),
+            coder,
             next: 0,
             pending: Vec::new(),
             data: Vec::new(),
@@ -164,15 +164,9 @@ impl<'a> Decoder<'a> {
     /// The most bytes that the next block may have; exactly so many where blocks have no prefix.
     fn block_limit(&self) -> usize {
         match &self.coder.layout {
+            // Never cut on this side.
             Layout::Raw => self.bytes.unwrap_or(self.coder.limits.bytes),
-            Layout::Lossless => self.raw_len(),
-            Layout::F16 { elements } => 2 * (elements - self.next * BLOCK).min(BLOCK),
-            Layout::Int { int, grid } => {
-                let rect = grid.rect(self.next);
-                int.max_len(rect.channels.len(), rect.len())
-            }
-            Layout::Fitted { prepared, grid } => prepared.max_len(grid.rect(self.next).positions.len()),
-            Layout::Empty => 0,
+            layout => layout.longest_block(self.next, self.bytes.unwrap_or(0)),
         }
     }
 

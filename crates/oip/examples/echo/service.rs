@@ -3,7 +3,7 @@
 use kerf_oip::codec::{datatype, dtype};
 use kerf_oip::{
     BoxFuture, Failure, FailureKind, InferRequest, InferResponse, InferenceService, ModelEntry,
-    ModelMetadata, ServerMetadata, check_inputs,
+    ModelMetadata, Provisional, ServerMetadata, check_inputs,
 };
 use kerf_tensor::{DType, Dim, NamedTensor, TensorSpec};
 
@@ -76,6 +76,19 @@ impl InferenceService for Identity {
                 outputs: tensors.map(|input| NamedTensor { name: "y".to_owned(), ..input }).collect(),
                 parameters: request.parameters,
             })
+        })
+    }
+
+    /// An echo is heard twice, where the client listens.
+    fn infer_progressively(
+        &self,
+        request: InferRequest,
+        provisional: Provisional,
+    ) -> BoxFuture<'_, Result<InferResponse, Failure>> {
+        Box::pin(async move {
+            let response = self.infer(request).await?;
+            provisional.send(InferResponse { outputs: Vec::new(), ..response.clone() });
+            Ok(response)
         })
     }
 }

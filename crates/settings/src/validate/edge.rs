@@ -2,8 +2,8 @@
 
 use super::{Names, elements, engine, identity, known, listeners, log, parse, size, span};
 use crate::edge::{
-    CloudAddress, CodecChoice, EdgeLimits, EdgeSettings, ExpectedLink, Fallback, LinkSettings, ModelSettings,
-    PlanSettings, PowerModel, Split,
+    CloudAddress, CodecChoice, EdgeLimits, EdgeSettings, ExitChoice, ExpectedLink, Fallback, LinkSettings,
+    ModelSettings, PlanSettings, PowerModel, Split,
 };
 use crate::error::{Problems, SettingsError};
 use crate::leaf::{FilePath, Joules, Place, Rate, Span, Watts};
@@ -140,6 +140,9 @@ fn models(
                 split: split?,
                 codec: raw.codec.or(CodecChoice::Auto),
                 agreement: raw.agreement.or(known(default::AGREEMENT)),
+                exits: raw.exits.or(ExitChoice::Auto),
+                audit: raw.audit.or(known(default::AUDIT)),
+                audit_bytes: size(raw.audit_bytes, default::AUDIT_BYTES),
                 fallback: raw.fallback.or(Fallback::Required),
                 deadline: span(raw.deadline, default::DEADLINE),
             })

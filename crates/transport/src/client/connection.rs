@@ -1,8 +1,8 @@
 use crate::stall::{Verdict, Watch};
-use crate::stream::{Receiver, Sender};
+use crate::stream::{Receiver, SendError, Sender, all_made, knows_chunks};
 use crate::{CallError, CallFailure, close};
 use bytes::Bytes;
-use kerf_wire::{Decoder, Limits, Request, RequestId, Response, encode_request};
+use kerf_wire::{Decoder, Frame, Intake, Limits, Request, Response};
 use quinn::WriteError;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -13,6 +13,8 @@ pub struct Connection {
     quic: quinn::Connection,
     node: Arc<str>,
     limits: Limits,
+    /// Whether the node knows tensors in chunks.
+    chunks: bool,
     /// When some call last probed; one probe serves all calls.
     probed: Arc<Mutex<Option<Instant>>>,
 }
@@ -38,7 +40,8 @@ pub struct ConnectionStats {
 
 impl Connection {
     pub(crate) fn new(quic: quinn::Connection, node: &str, limits: Limits) -> Self {
-        Self { quic, node: node.into(), limits, probed: Arc::default() }
+        let chunks = knows_chunks(&quic);
+        Self { quic, node: node.into(), limits, chunks, probed: Arc::default() }
     }
 
     /// The node at the other end.
@@ -49,13 +52,24 @@ impl Connection {
     /// Sends a request on a stream of its own and waits for the response, for as long as
     /// the connection lives: gives up when no datagram at all has arrived for `stall`, or
     /// for three round trips where those are longer. Dropping the future takes the request back.
+    ///
+    /// Tensors that are still being made are sent as they are, to a node that knows chunks; another
+    /// one is sent them when they are complete.
     pub async fn call(&self, request: &Request, stall: Duration) -> Result<Response, CallError> {
+        self.call_into(request, stall, &mut ()).await
+    }
+
+    /// As [`Self::call`]; `intake` takes tensors of the answer while they arrive.
+    pub async fn call_into(
+        &self,
+        request: &Request,
+        stall: Duration,
+        intake: &mut dyn Intake,
+    ) -> Result<Response, CallError> {
         let failed = |failure| CallError::new(&self.node, failure);
-        let frame =
-            encode_request(request, &self.limits).map_err(|error| failed(CallFailure::Encode(error)))?;
         tokio::select! {
             biased;
-            response = self.exchange(request.id, frame) => response.map_err(failed),
+            response = self.exchange(request, intake) => response.map_err(failed),
             silence = self.silence(stall) => Err(failed(CallFailure::Stalled { silence })),
         }
     }
@@ -94,12 +108,16 @@ impl Connection {
         self.quic.close(close::LOST, b"lost");
     }
 
-    async fn exchange(&self, id: RequestId, frame: Vec<Bytes>) -> Result<Response, CallFailure> {
+    async fn exchange(&self, request: &Request, intake: &mut dyn Intake) -> Result<Response, CallFailure> {
+        if !self.chunks {
+            all_made(&request.tensors).await;
+        }
+        let frame = Frame::of_request(request, &self.limits).map_err(CallFailure::Encode)?;
         let (send, receive) = self.quic.open_bi().await?;
         let mut sender = Sender::new(send, close::CANCELLED);
         let response = {
             let send = sender.send(frame);
-            let receive = receive_response(Receiver::new(receive), self.limits);
+            let receive = receive_response(Receiver::new(receive), self.limits, intake);
             tokio::pin!(send, receive);
             // A node may refuse before it has the whole request.
             let mut sending = true;
@@ -108,15 +126,18 @@ impl Connection {
                     response = &mut receive => break response?,
                     sent = &mut send, if sending => match sent {
                         // Stopped: the reason is on its way, as a response.
-                        Ok(()) | Err(WriteError::Stopped(_)) => sending = false,
-                        Err(WriteError::ConnectionLost(error)) => return Err(error.into()),
-                        Err(WriteError::ClosedStream | WriteError::ZeroRttRejected) => return Err(CallFailure::Closed),
+                        Ok(()) | Err(SendError::Write(WriteError::Stopped(_))) => sending = false,
+                        Err(SendError::Write(WriteError::ConnectionLost(error))) => return Err(error.into()),
+                        Err(SendError::Write(WriteError::ClosedStream | WriteError::ZeroRttRejected)) => {
+                            return Err(CallFailure::Closed);
+                        }
+                        Err(SendError::Abandoned(abandoned)) => return Err(CallFailure::Abandoned(abandoned)),
                     },
                 }
             }
         };
         sender.done();
-        if response.id() == id { Ok(response) } else { Err(CallFailure::WrongId) }
+        if response.id() == request.id { Ok(response) } else { Err(CallFailure::WrongId) }
     }
 
     /// Returns when the link is lost.
@@ -146,12 +167,17 @@ impl Connection {
     }
 }
 
-async fn receive_response(mut receiver: Receiver, limits: Limits) -> Result<Response, CallFailure> {
+async fn receive_response(
+    mut receiver: Receiver,
+    limits: Limits,
+    intake: &mut dyn Intake,
+) -> Result<Response, CallFailure> {
     let mut decoder = Decoder::<Response>::new(limits);
     while let Some(chunks) = receiver.next().await? {
         for chunk in chunks {
             decoder.push(chunk).map_err(CallFailure::Decode)?;
         }
+        decoder.deliver(intake);
     }
     decoder.finish().map_err(CallFailure::Decode)
 }

@@ -1,5 +1,6 @@
 use super::{Handler, Shared, request};
 use crate::close;
+use crate::stream::knows_chunks;
 use kerf_identity::{PeerError, PeerIdentity};
 use quinn::{ConnectionError, Incoming};
 use rustls_pki_types::CertificateDer;
@@ -19,7 +20,8 @@ pub(super) async fn serve(incoming: Incoming, handler: Arc<dyn Handler>, mut sha
         Ok(peer) => Arc::new(peer),
         Err(error) => return tracing::warn!(peer = %address, %error, "no identity"),
     };
-    tracing::info!(%peer, %address, "connected");
+    let chunks = knows_chunks(&connection);
+    tracing::info!(%peer, %address, chunks, "connected");
     let mut draining = *shared.draining.borrow();
     let mut requests = JoinSet::new();
     while !(draining && requests.is_empty()) {
@@ -27,7 +29,8 @@ pub(super) async fn serve(incoming: Incoming, handler: Arc<dyn Handler>, mut sha
             changed = shared.draining.changed(), if !draining => draining = changed.is_err() || *shared.draining.borrow(),
             stream = connection.accept_bi() => match stream {
                 Ok((send, receive)) => {
-                    requests.spawn(request::serve(send, receive, peer.clone(), handler.clone(), shared.clone()));
+                    let incoming = request::Incoming { send, receive, peer: peer.clone(), chunks };
+                    requests.spawn(request::serve(incoming, handler.clone(), shared.clone()));
                 }
                 Err(error) => {
                     match error {

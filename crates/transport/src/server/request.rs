@@ -1,29 +1,36 @@
 use super::budget::Share;
-use super::{Handler, Shared};
+use super::{Begun, Handler, Shared};
 use crate::close;
-use crate::stream::{Receiver, Sender};
+use crate::stream::{Receiver, SendError, Sender, all_made};
 use kerf_identity::PeerIdentity;
-use kerf_wire::{Decoder, Reason, Refusal, Request, RequestId, Response, encode_response};
+use kerf_wire::{Decoder, Frame, Reason, Refusal, Request, RequestId, Response};
 use quinn::{ReadError, RecvStream, SendStream, VarInt};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+/// A stream on which a request comes.
+pub(super) struct Incoming {
+    pub(super) send: SendStream,
+    pub(super) receive: RecvStream,
+    pub(super) peer: Arc<PeerIdentity>,
+    /// Whether the peer knows tensors in chunks.
+    pub(super) chunks: bool,
+}
+
 /// One request, from its first byte to the acknowledgement of its response's last.
-pub(super) async fn serve(
-    send: SendStream,
-    receive: RecvStream,
-    peer: Arc<PeerIdentity>,
-    handler: Arc<dyn Handler>,
-    shared: Shared,
-) {
+pub(super) async fn serve(incoming: Incoming, handler: Arc<dyn Handler>, shared: Shared) {
+    let Incoming { send, receive, peer, chunks } = incoming;
     let _running = Running::new(&shared.running);
     let mut sender = Sender::new(send, close::INTERNAL);
     let mut receiver = Receiver::new(receive);
     let (response, share) = match receive_request(&mut receiver, &peer, handler.as_ref(), &shared).await {
-        Ok((request, share)) => {
+        Ok(Received { request, begun, share }) => {
             let id = request.id;
-            let handling = handler.handle(&peer, request, receiver.arrival());
+            let handling = match begun {
+                Some(begun) => begun.handle(request, receiver.arrival()),
+                None => handler.handle(&peer, request, receiver.arrival()),
+            };
             let stopped = sender.stream.stopped();
             tokio::select! {
                 response = handling => (response, Some(share)),
@@ -42,11 +49,19 @@ pub(super) async fn serve(
         }
         Err(End::Gone) => return,
     };
-    let delivery = deliver(&mut sender, response, &shared);
+    let delivery = deliver(&mut sender, response, chunks, &shared);
     if tokio::time::timeout(shared.config.payload_timeout, delivery).await.is_err() {
         tracing::warn!(%peer, "a response was not taken in time");
     }
     drop(share);
+}
+
+/// A request of which all is there.
+struct Received {
+    request: Request,
+    /// What the handler began to make of it.
+    begun: Option<Box<dyn Begun>>,
+    share: Share,
 }
 
 /// How a request ends that reaches no handler.
@@ -63,7 +78,7 @@ async fn receive_request(
     peer: &PeerIdentity,
     handler: &dyn Handler,
     shared: &Shared,
-) -> Result<(Request, Share), End> {
+) -> Result<Received, End> {
     let config = &shared.config;
     let mut decoder = Decoder::<Request>::new(config.limits);
     let refuse =
@@ -71,6 +86,7 @@ async fn receive_request(
     let started = Instant::now();
     // Set when the header has been judged.
     let mut admitted: Option<(RequestId, Share, Duration)> = None;
+    let mut begun: Option<Box<dyn Begun>> = None;
     loop {
         let limit = match &admitted {
             None => config.header_timeout.saturating_sub(started.elapsed()),
@@ -117,6 +133,10 @@ async fn receive_request(
                 return Err(refuse(id, Reason::Overloaded, message));
             };
             admitted = Some((id, share, header.deadline.min(config.payload_timeout)));
+            begun = handler.begin(peer, header);
+        }
+        if let Some(begun) = &mut begun {
+            decoder.deliver(begun.intake());
         }
         if more {
             continue;
@@ -127,7 +147,7 @@ async fn receive_request(
             (Ok(mut request), Some((_, share, _))) => {
                 let spent = receiver.began().map_or(Duration::ZERO, |began| began.elapsed());
                 request.deadline = request.deadline.saturating_sub(spent);
-                Ok((request, share))
+                Ok(Received { request, begun, share })
             }
             (Err(error), _) => match id {
                 Some(id) => Err(refuse(id, error.reason(), error.to_string())),
@@ -139,20 +159,30 @@ async fn receive_request(
 }
 
 /// Returns when the client has it all, or does not want it.
-async fn deliver(sender: &mut Sender, response: Response, shared: &Shared) {
+async fn deliver(sender: &mut Sender, response: Response, chunks: bool, shared: &Shared) {
     let limits = &shared.config.limits;
-    let frame = encode_response(&response, limits).or_else(|error| {
+    if let Response::Answer(answer) = &response
+        && !chunks
+    {
+        all_made(&answer.tensors).await;
+    }
+    let frame = Frame::of_response(&response, limits).or_else(|error| {
         tracing::error!(id = %response.id(), %error, "a response cannot be sent");
         let node = shared.node.to_string();
         let message = format!("the response cannot be sent: {error}");
         let refusal = Refusal { id: response.id(), node, reason: Reason::Failed, message };
-        encode_response(&Response::Refusal(refusal), limits)
+        Frame::of_response(&Response::Refusal(refusal), limits)
     });
     let Ok(frame) = frame else { return };
-    if sender.send(frame).await.is_ok() {
-        // Done only once acknowledged: a connection closed earlier would lose the rest.
-        let _ = sender.stream.stopped().await;
-        sender.done();
+    match sender.send(frame).await {
+        Ok(()) => {
+            // Done only once acknowledged: a connection closed earlier would lose the rest.
+            let _ = sender.stream.stopped().await;
+            sender.done();
+        }
+        Err(SendError::Abandoned(error)) => tracing::error!(id = %response.id(), %error, "half a response"),
+        // Not wanted any more.
+        Err(SendError::Write(_)) => {}
     }
 }
 

@@ -14,7 +14,7 @@ async fn what_runs_is_finished_and_what_comes_is_sent_elsewhere() {
         tokio::time::sleep(Duration::from_millis(100)).await;
         connection.call(&late, STALL).await
     });
-    assert_eq!(answer(early.unwrap()).tensors[0].data.len(), 200_000);
+    assert_eq!(answer(early.unwrap()).tensors[0].data.bytes(), 200_000);
     assert_eq!(refusal(late.unwrap()).reason, Reason::Draining);
     assert_eq!(running.done.await.unwrap(), Drained { cut: 0 });
     let closed = connection.closed().await;

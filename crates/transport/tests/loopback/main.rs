@@ -4,6 +4,7 @@
 #![allow(clippy::disallowed_methods, reason = "sockets live in time")]
 
 mod calls;
+mod chunks;
 mod drain;
 mod loss;
 mod relay;
@@ -133,7 +134,7 @@ struct Running {
 }
 
 /// Serves as `cloud-1`.
-fn start(node: Node, config: Config) -> Running {
+fn start(node: impl Handler, config: Config) -> Running {
     let authority = Authority::generate("test CA").unwrap();
     let cloud = identity(&authority, &authority, Role::Cloud, "cloud-1", SystemTime::now());
     let server = Server::bind((Ipv4Addr::LOCALHOST, 0).into(), &cloud, config).unwrap();

@@ -70,6 +70,17 @@ pub enum DecodeError {
         /// As announced.
         codec: u16,
     },
+    /// A tensor whose length is known is said to come in chunks.
+    #[error("tensor {0:?} is raw, and in chunks")]
+    ChunkedRaw(String),
+    /// The chunks of a tensor are more than was announced.
+    #[error("tensor {name:?} comes in more than the {most} bytes announced")]
+    Chunks {
+        /// Of the tensor.
+        name: String,
+        /// As announced.
+        most: u64,
+    },
     /// Type, shape and length contradict each other.
     #[error("tensor {name:?}: {dtype}{shape:?} cannot take {bytes} bytes")]
     Shape {
@@ -120,6 +131,8 @@ impl DecodeError {
             | Self::TooManyTensors { .. }
             | Self::DuplicateTensor(_)
             | Self::Rank { .. }
+            | Self::ChunkedRaw(_)
+            | Self::Chunks { .. }
             | Self::Shape { .. }
             | Self::PayloadTooLarge { .. }
             | Self::Trailing

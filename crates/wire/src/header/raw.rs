@@ -4,8 +4,8 @@
 use super::{AnswerHeader, RequestHeader, ResponseHeader, TensorHeader, decoded_bytes};
 use crate::decode::DecodeError;
 use crate::{
-    Answer, Arrival, Ask, CODEC_RAW, CRITICAL, CodedTensor, EncodeError, Limits, Load, Reason, Refusal,
-    Request, RequestId, Timings, is_traceparent,
+    Answer, Arrival, Ask, CODEC_RAW, CRITICAL, EncodeError, Limits, Load, Reason, Refusal, Request,
+    RequestId, Timings, is_traceparent,
 };
 use bincode::config::{Configuration, Limit, LittleEndian, Varint};
 use bincode::{Decode, Encode};
@@ -32,6 +32,9 @@ const ANSWER_TIMINGS: u16 = 1;
 const ANSWER_LOAD: u16 = 2;
 const ANSWER_ARRIVAL: u16 = 3;
 const REFUSAL_HAVE: u16 = 1;
+/// Of requests and answers: which tensors come in chunks, a bit each, from the lowest of the first
+/// byte on. A reader that skipped it would take the chunks' lengths for tensors.
+const CHUNKED: u16 = CRITICAL | 2;
 
 #[derive(Encode, Decode)]
 struct RawRequest {
@@ -73,7 +76,7 @@ struct RawTensor {
     bytes: u64,
 }
 
-pub(crate) fn write_request(request: &Request) -> Result<Vec<u8>, EncodeError> {
+pub(crate) fn write_request(request: &Request, tensors: &[TensorHeader]) -> Result<Vec<u8>, EncodeError> {
     let mut extensions = Extensions::new();
     if let Some(traceparent) = &request.traceparent {
         if !is_traceparent(traceparent) {
@@ -87,6 +90,7 @@ pub(crate) fn write_request(request: &Request) -> Result<Vec<u8>, EncodeError> {
     if request.reply != CODEC_RAW {
         extensions.push((REQUEST_REPLY, request.reply.to_le_bytes().to_vec()));
     }
+    extensions.extend(chunked(tensors));
     write(
         Kind::Request,
         RawRequest {
@@ -95,14 +99,14 @@ pub(crate) fn write_request(request: &Request) -> Result<Vec<u8>, EncodeError> {
             digest: request.digest,
             boundary: request.boundary,
             deadline_ns: nanoseconds(request.deadline),
-            tensors: request.tensors.iter().map(RawTensor::of).collect(),
+            tensors: tensors.iter().map(RawTensor::of).collect(),
             outputs: request.outputs.clone(),
             extensions,
         },
     )
 }
 
-pub(crate) fn write_answer(answer: &Answer) -> Result<Vec<u8>, EncodeError> {
+pub(crate) fn write_answer(answer: &Answer, tensors: &[TensorHeader]) -> Result<Vec<u8>, EncodeError> {
     let Timings { queue, decode, compute, encode, total } = answer.timings;
     let mut timings = words([queue, decode, compute, total].map(nanoseconds));
     if !encode.is_zero() {
@@ -110,18 +114,20 @@ pub(crate) fn write_answer(answer: &Answer) -> Result<Vec<u8>, EncodeError> {
     }
     let Load { queued, running } = answer.load;
     let Arrival { first_to_last, bytes_after_first } = answer.arrival;
+    let mut extensions = vec![
+        (ANSWER_TIMINGS, timings),
+        (ANSWER_LOAD, words([queued.into(), running.into()])),
+        (ANSWER_ARRIVAL, words([nanoseconds(first_to_last), bytes_after_first])),
+    ];
+    extensions.extend(chunked(tensors));
     write(
         Kind::Answer,
         RawAnswer {
             id: answer.id.0,
             node: answer.node.clone(),
             engine: answer.engine.clone(),
-            tensors: answer.tensors.iter().map(RawTensor::of).collect(),
-            extensions: vec![
-                (ANSWER_TIMINGS, timings),
-                (ANSWER_LOAD, words([queued.into(), running.into()])),
-                (ANSWER_ARRIVAL, words([nanoseconds(first_to_last), bytes_after_first])),
-            ],
+            tensors: tensors.iter().map(RawTensor::of).collect(),
+            extensions,
         },
     )
 }
@@ -154,7 +160,7 @@ pub(crate) fn parse_request(
         other => return Err(DecodeError::Kind(other.map(|(kind, _)| *kind))),
     };
     *id = Some(RequestId(raw.id));
-    check_extensions(&raw.extensions, &[REQUEST_TRACEPARENT, REQUEST_REPLY, REQUEST_ASK])?;
+    check_extensions(&raw.extensions, &[REQUEST_TRACEPARENT, REQUEST_REPLY, REQUEST_ASK, CHUNKED])?;
     if raw.outputs.len() > limits.tensors {
         return Err(DecodeError::TooManyTensors { count: raw.outputs.len(), limit: limits.tensors });
     }
@@ -178,7 +184,7 @@ pub(crate) fn parse_request(
         boundary: raw.boundary,
         deadline: Duration::from_nanos(raw.deadline_ns),
         traceparent,
-        tensors: check_tensors(raw.tensors, limits)?,
+        tensors: check_tensors(raw.tensors, &raw.extensions, limits)?,
         outputs: raw.outputs,
         reply: reply.map_or(CODEC_RAW, u16::from_le_bytes),
     })
@@ -194,7 +200,7 @@ pub(crate) fn parse_response(
         Some((kind, body)) if *kind == Kind::Answer as u8 => {
             let raw: RawAnswer = read(body)?;
             *id = Some(RequestId(raw.id));
-            check_extensions(&raw.extensions, &[ANSWER_TIMINGS, ANSWER_LOAD, ANSWER_ARRIVAL])?;
+            check_extensions(&raw.extensions, &[ANSWER_TIMINGS, ANSWER_LOAD, ANSWER_ARRIVAL, CHUNKED])?;
             let [queue, decode, compute, total, encode] =
                 read_words(&raw.extensions, ANSWER_TIMINGS).map(Duration::from_nanos);
             let [queued, running] = read_words(&raw.extensions, ANSWER_LOAD)
@@ -204,7 +210,7 @@ pub(crate) fn parse_response(
                 id: RequestId(raw.id),
                 node: raw.node,
                 engine: raw.engine,
-                tensors: check_tensors(raw.tensors, limits)?,
+                tensors: check_tensors(raw.tensors, &raw.extensions, limits)?,
                 timings: Timings { queue, decode, compute, encode, total },
                 load: Load { queued, running },
                 arrival: Arrival { first_to_last: Duration::from_nanos(first_to_last), bytes_after_first },
@@ -229,15 +235,15 @@ pub(crate) fn parse_response(
 }
 
 impl RawTensor {
-    fn of(tensor: &CodedTensor) -> Self {
-        let CodedTensor { name, dtype, shape, codec, data } = tensor;
+    fn of(tensor: &TensorHeader) -> Self {
+        let TensorHeader { name, dtype, shape, codec, bytes, .. } = tensor;
         Self {
             name: name.clone(),
             // Every code is below 32.
             dtype: dtype.onnx_code() as u8,
             shape: shape.iter().map(|dim| *dim as u64).collect(),
             codec: *codec,
-            bytes: data.len() as u64,
+            bytes: *bytes,
         }
     }
 }
@@ -257,7 +263,20 @@ fn ask(code: &[u8]) -> Option<Ask> {
     }
 }
 
-fn check_tensors(raw: Vec<RawTensor>, limits: &Limits) -> Result<Vec<TensorHeader>, DecodeError> {
+/// The extension that says which tensors come in chunks, where some do.
+fn chunked(tensors: &[TensorHeader]) -> Option<(u16, Vec<u8>)> {
+    let mut bits = vec![0u8; tensors.len().div_ceil(8)];
+    for (index, _) in tensors.iter().enumerate().filter(|(_, tensor)| tensor.chunked) {
+        bits[index / 8] |= 1 << (index % 8);
+    }
+    tensors.iter().any(|tensor| tensor.chunked).then_some((CHUNKED, bits))
+}
+
+fn check_tensors(
+    raw: Vec<RawTensor>,
+    extensions: &Extensions,
+    limits: &Limits,
+) -> Result<Vec<TensorHeader>, DecodeError> {
     if raw.len() > limits.tensors {
         return Err(DecodeError::TooManyTensors { count: raw.len(), limit: limits.tensors });
     }
@@ -265,8 +284,14 @@ fn check_tensors(raw: Vec<RawTensor>, limits: &Limits) -> Result<Vec<TensorHeade
     if let Some(twice) = raw.iter().find(|tensor| !names.insert(tensor.name.as_str())) {
         return Err(DecodeError::DuplicateTensor(twice.name.clone()));
     }
-    let tensors: Vec<_> =
-        raw.into_iter().map(|tensor| check_tensor(tensor, limits)).collect::<Result<_, _>>()?;
+    let bits = extension(extensions, CHUNKED).unwrap_or_default();
+    let chunked = |index: usize| bits.get(index / 8).is_some_and(|bits| bits >> (index % 8) & 1 == 1);
+    let count = raw.len();
+    if let Some(index) = (count..8 * bits.len()).find(|index| chunked(*index)) {
+        return Err(DecodeError::Header(format!("tensor {index} of {count} is chunked")));
+    }
+    let check = |(index, tensor)| check_tensor(tensor, chunked(index), limits);
+    let tensors: Vec<_> = raw.into_iter().enumerate().map(check).collect::<Result<_, _>>()?;
     // What few bytes decode to is bounded as if it had been sent.
     let decoded = tensors.iter().map(|tensor| tensor.bytes.max(tensor.decoded_beside()));
     let payload = decoded.fold(0, u64::saturating_add);
@@ -276,7 +301,7 @@ fn check_tensors(raw: Vec<RawTensor>, limits: &Limits) -> Result<Vec<TensorHeade
     Ok(tensors)
 }
 
-fn check_tensor(raw: RawTensor, limits: &Limits) -> Result<TensorHeader, DecodeError> {
+fn check_tensor(raw: RawTensor, chunked: bool, limits: &Limits) -> Result<TensorHeader, DecodeError> {
     let RawTensor { name, dtype, shape, codec, bytes } = raw;
     if shape.len() > limits.rank {
         return Err(DecodeError::Rank { name, rank: shape.len(), limit: limits.rank });
@@ -284,6 +309,9 @@ fn check_tensor(raw: RawTensor, limits: &Limits) -> Result<TensorHeader, DecodeE
     let Some(dtype) = DType::from_onnx_code(dtype.into()) else {
         return Err(DecodeError::DType { name, code: dtype });
     };
+    if chunked && codec == CODEC_RAW {
+        return Err(DecodeError::ChunkedRaw(name));
+    }
     let sizes: Option<Vec<usize>> = shape.iter().map(|dim| usize::try_from(*dim).ok()).collect();
     let decoded = sizes.as_ref().and_then(|sizes| decoded_bytes(dtype, sizes));
     let fits = match (codec, dtype) {
@@ -297,7 +325,7 @@ fn check_tensor(raw: RawTensor, limits: &Limits) -> Result<TensorHeader, DecodeE
         _ => decoded.is_some(),
     };
     match sizes {
-        Some(shape) if fits => Ok(TensorHeader { name, dtype, shape, codec, bytes }),
+        Some(shape) if fits => Ok(TensorHeader { name, dtype, shape, codec, bytes, chunked }),
         _ => Err(DecodeError::Shape { name, dtype, shape, bytes }),
     }
 }
