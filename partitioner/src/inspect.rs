@@ -6,7 +6,7 @@ use crate::cli::InspectArgs;
 use crate::print::{Outcome, Paint, emit, emit_json};
 use crate::source;
 use anyhow::bail;
-use kerf_bundle::{Arranged, Card, Digest};
+use kerf_bundle::{Arranged, Card, Digest, Exits, hex};
 use kerf_graph::{Analysis, Bindings, Boundary, Model, boundaries};
 use kerf_tensor::{Dim, TensorSpec};
 use serde_json::{Value, json};
@@ -27,7 +27,7 @@ pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<Outcome> {
 struct Subject {
     name: String,
     ir: Option<u64>,
-    packed: Option<(Card, Digest)>,
+    packed: Option<(Card, Digest, Option<Exits>)>,
     model: Model,
     analysis: Analysis,
     boundaries: Vec<Boundary>,
@@ -39,7 +39,7 @@ impl Subject {
             let bundle = source::packed(&args.model)?;
             let places = bundle.model.boundaries().to_vec();
             let model = bundle.model.model().clone();
-            (bundle.card.name.clone(), None, Some((bundle.card, bundle.digest)), model, places)
+            (bundle.card.name.clone(), None, Some((bundle.card, bundle.digest, bundle.exits)), model, places)
         } else {
             let found = source::onnx(&args.model)?;
             // As packing would have it.
@@ -79,7 +79,8 @@ impl Subject {
         let total = self.analysis.total();
         json!({
             "name": self.name,
-            "digest": self.packed.as_ref().map(|(_, digest)| hex(digest)),
+            "digest": self.packed.as_ref().map(|(_, digest, _)| hex(digest)),
+            "exits": self.packed.as_ref().and_then(|(.., exits)| Some(&exits.as_ref()?.fitted)),
             "ir_version": self.ir,
             "opset": self.model.opset(),
             "inputs": self.model.inputs().iter().map(spec).collect::<Vec<_>>(),
@@ -103,11 +104,6 @@ fn spec(spec: &TensorSpec) -> Value {
     };
     let shape = spec.shape.as_ref().map(|dims| dims.iter().map(dim).collect::<Vec<_>>());
     json!({"name": spec.name, "dtype": spec.dtype.name(), "shape": shape})
-}
-
-/// A digest in lower-case hexadecimal.
-pub(crate) fn hex(digest: &Digest) -> String {
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn list(names: &[String]) -> String {

@@ -6,6 +6,7 @@ mod bench;
 mod certs;
 mod cli;
 mod engines;
+mod exits;
 mod inputs;
 mod inspect;
 mod pack;
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
         Command::Bench(args) => bench::run(&args),
         Command::Profile(args) => profile::run(&args),
         Command::Plan(args) => plan::run(&args),
+        Command::Exits(args) => exits::run(&args),
         Command::Certs(args) => certs::run(&args),
     };
     match done {

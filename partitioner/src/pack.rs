@@ -6,11 +6,11 @@ mod picture;
 
 use crate::cli::PackArgs;
 use crate::engines;
-use crate::inspect::{boundary_table, hex};
+use crate::inspect::boundary_table;
 use crate::print::{Outcome, Paint, count, elide, emit, emit_json, warn};
 use crate::source::{self, Source};
 use anyhow::Context as _;
-use kerf_bundle::{Batching, BatchingKind, Metric, Pack, PackRequest, check_name};
+use kerf_bundle::{Batching, BatchingKind, Metric, Pack, PackRequest, check_name, hex};
 use kerf_graph::{Analysis, Bindings, Model, Node};
 use kerf_repository::{Overwrite, Repository};
 use std::fmt::Write;

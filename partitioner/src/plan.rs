@@ -19,22 +19,21 @@ mod words;
 
 pub(crate) use args::PlanArgs;
 
-use crate::inspect::hex;
 use crate::print::{self, Outcome, Paint, emit, emit_json};
 use crate::source;
 use anyhow::{Context, bail};
 use args::WishArgs;
 use devices::Witness;
-use kerf_bundle::{Bundle, Codecs};
+use kerf_bundle::{Bundle, Codecs, Exits, hex};
 use kerf_graph::{Analysis, Bindings};
 use kerf_planner::Traffic;
 use kerf_planner::tiers::{self, Constraints, Problem};
 use kerf_profile::{Codec, PowerSource, Profile};
+use kerf_serving::ProfileFile;
 use landscape::Link;
 use measure::Measured;
 use report::{Asked, Map, Report, Subject};
 use serde::Serialize;
-use std::path::Path;
 use weigh::Question;
 
 /// Engines that run segments.
@@ -77,8 +76,10 @@ fn explain(args: &PlanArgs) -> anyhow::Result<Report> {
     let raw_bytes: Vec<Option<u64>> = places.iter().map(|place| place.bytes).collect();
     // An edge node that is told a codec's name sends answers back as they are.
     let (codecs, plain) = (bundle.codecs.as_ref(), args.running.measure);
-    let problem = join::problem(&devices, &raw_bytes, codecs, plain, &args.link, &args.wish)?;
-    let constraints = constraints(&args.wish);
+    // Which requests leave early is a matter of the inputs, and those of a measurement are few.
+    let exits = bundle.exits.as_ref().filter(|_| !plain);
+    let problem = join::problem(&devices, &raw_bytes, (codecs, exits), plain, &args.link, &args.wish)?;
+    let constraints = constraints(&args.wish, exits);
     let objective = &args.wish.objective.objective;
     let knows_power = devices.iter().any(|device| device.profile.power.is_some());
     let wants_power = objective.weights().energy > 0.0 || args.wish.energy.is_some();
@@ -145,7 +146,11 @@ fn explain(args: &PlanArgs) -> anyhow::Result<Report> {
         },
         layers: devices.iter().map(|device| device.layers(&bundle.model)).collect(),
         graph: structure::graph(&bundle.model, &sized),
-        notes: notes(&devices, &choices, (codecs, plain), &args.wish),
+        notes: exits
+            .map(|exits| format!("early exits on the edge: {}", exits.said()))
+            .into_iter()
+            .chain(notes(&devices, &choices, (codecs, plain), &args.wish))
+            .collect(),
         boundaries: places,
         choices,
     })
@@ -162,7 +167,11 @@ fn witnesses(args: &PlanArgs, bundle: &Bundle) -> anyhow::Result<Vec<Witness>> {
     let traffic = traffic(&args.traffic, args.tier.len() + 2)?;
     all.zip(traffic)
         .map(|((role, path), traffic)| {
-            witness(role, path, traffic, bundle).with_context(|| path.display().to_string())
+            let shown = || path.display().to_string();
+            let Some(profile) = ProfileFile::new(path).read()? else {
+                bail!("{}: there is no such file; `partitioner profile` makes one on the device", shown());
+            };
+            witness(role, profile, traffic, bundle).with_context(shown)
         })
         .collect()
 }
@@ -178,12 +187,7 @@ fn traffic(values: &[Traffic], count: usize) -> anyhow::Result<Vec<Traffic>> {
     }
 }
 
-fn witness(role: String, path: &Path, traffic: Traffic, bundle: &Bundle) -> anyhow::Result<Witness> {
-    let length = path.metadata().map(|about| about.len())?;
-    if length > kerf_profile::MAX_BYTES as u64 {
-        bail!("{length} bytes; a profile has at most {}", kerf_profile::MAX_BYTES);
-    }
-    let profile = Profile::parse(&std::fs::read(path)?)?;
+fn witness(role: String, profile: Profile, traffic: Traffic, bundle: &Bundle) -> anyhow::Result<Witness> {
     profile.fits(&bundle.card.name, &hex(&bundle.digest), bundle.model.boundaries().len())?;
     if !ENGINES.contains(&profile.engine.name.as_str()) {
         bail!("times of engine {}; this release runs {}", profile.engine.name, ENGINES.join(" and "));
@@ -211,10 +215,11 @@ fn boundaries(bundle: &Bundle, edge: &Profile) -> (Vec<report::Place>, Analysis)
     (places, analysis)
 }
 
-fn constraints(wish: &WishArgs) -> Constraints {
+/// What exits are promised to lose comes on top of what codecs may.
+fn constraints(wish: &WishArgs, exits: Option<&Exits>) -> Constraints {
     Constraints {
         deadline: wish.deadline,
-        agreement: Some(wish.agreement_floor),
+        agreement: Some(wish.agreement_floor - exits.map_or(0.0, Exits::risk)),
         energy: wish.energy,
         privacy_floor: wish.privacy_floor.unwrap_or(0),
         ..Constraints::default()
@@ -228,7 +233,7 @@ fn asked(args: &PlanArgs, problem: &Problem, has_codecs: bool, link: &Link) -> A
             format!("p{} within {}", it.quantile * 100.0, print::plain(&print::seconds(it.seconds)))
         }),
         wish.privacy_floor.map(|floor| format!("nothing before b{floor} leaves the edge")),
-        has_codecs.then(|| format!("agreement at least {}", words::percent(wish.agreement_floor))),
+        has_codecs.then(|| format!("agreement at least {}", print::percent(wish.agreement_floor))),
         wish.energy.map(|most| format!("at most {}", print::plain(&print::joules(most)))),
         wish.memory.map(|most| format!("{} of memory on the edge", print::plain(&print::bytes(most as u64)))),
     ];

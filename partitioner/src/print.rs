@@ -85,6 +85,11 @@ pub(crate) fn progress(steps: u64, what: &str) -> indicatif::ProgressBar {
     bar
 }
 
+/// `99.5%`, `100%`: to a hundredth.
+pub(crate) fn percent(share: f64) -> String {
+    format!("{}%", (share * 1e4).round() / 1e2)
+}
+
 /// Which way a column leans.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Align {

@@ -4,7 +4,6 @@
 //! The file is written while measuring, so that Ctrl-C leaves one that is valid and can be gone on
 //! with.
 
-mod file;
 mod report;
 
 use crate::cli::{Preferred, ProfileArgs};
@@ -12,21 +11,17 @@ use crate::inputs::generator;
 use crate::print::{Outcome, Paint, duration, emit, emit_json, progress, warn};
 use crate::source;
 use anyhow::{Context, bail};
-use file::Saved;
-use kerf_bundle::{BatchingKind, Bundle};
+use kerf_bundle::{BatchingKind, Bundle, hex};
 use kerf_engines::{EngineChoice, EngineKind, Opened};
-use kerf_inputs::Generator;
 use kerf_power::Roots;
 use kerf_profile::{Predictor, Profile};
-use kerf_profiler::{Options, Progress, Request, Subject};
-use kerf_serving::{Energy, pictures, threads, timed_requests};
+use kerf_profiler::{Options, Progress, Subject};
+use kerf_serving::{Energy, ProfileFile, boundary_sizes, measure, threads};
 use report::Report;
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-/// Pictures whose sizes are looked at.
-const PICTURES: usize = 32;
 /// Seconds that the engine's profiler may run, and its least and most runs.
 const LAYERS: (f64, usize, usize) = (3.0, 3, 50);
 /// Median error of predictions beyond which `--check` fails.
@@ -39,7 +34,7 @@ pub(crate) fn run(args: &ProfileArgs) -> anyhow::Result<Outcome> {
     let opened = open(args)?;
     let generator = generator(bundle.model.model(), &args.bind)?;
     let inputs = |batch: usize| generator.sample(0, batch).map_err(|error| error.to_string());
-    let digest: String = bundle.digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    let digest = hex(&bundle.digest);
     let subject = Subject {
         name: &bundle.card.name,
         digest: &digest,
@@ -48,27 +43,25 @@ pub(crate) fn run(args: &ProfileArgs) -> anyhow::Result<Outcome> {
         threads: threads(args.threads as usize, &opened),
         inputs: &inputs,
     };
-    let mut saved = Saved::new(&args.output);
-    let earlier = if args.fresh { None } else { saved.read()? };
-    if let Some(earlier) = &earlier {
-        let shown = args.output.display();
-        kerf_profiler::can_continue(earlier, &subject)
-            .with_context(|| format!("{shown} cannot be continued (--fresh measures anew)"))?;
-    }
+    let mut file = ProfileFile::new(&args.output);
+    let earlier = if args.fresh { None } else { earlier(&file, &subject)? };
     let options =
         Options { budget: args.budget, batches: batches(args.batch, &bundle), ..Options::default() };
 
     let mut energy = Energy::find(args.power, &Roots::default());
     eprintln!("{}", energy.describe());
-    let mut profile = measure(&subject, &options, earlier, &mut saved, &mut energy)?;
-    profile.power = energy.power(&profile).or(profile.power);
+    let bar = progress(0, subject.name);
+    let measured =
+        measure(&subject, &options, earlier, &mut file, &mut energy, &mut |step: &Progress| show(&bar, step));
+    bar.finish_and_clear();
+    let mut profile = measured?;
     if profile.sizes.is_none() || args.inputs.is_some() {
-        profile.sizes = Some(sizes(args, &bundle, &generator, &subject)?);
+        profile.sizes = Some(boundary_sizes(&subject, &generator, &bundle.card, args.inputs.as_deref())?);
     }
     if args.per_layer {
         profile.layers = layers(&subject, &profile)?;
     }
-    saved.write(&profile)?;
+    file.write(&profile)?;
     let predictor = Predictor::fit(&profile, 1)?;
     let checked =
         args.check.map(|most| check(&subject, &options, &profile, &predictor, most as usize)).transpose()?;
@@ -98,6 +91,17 @@ fn open(args: &ProfileArgs) -> anyhow::Result<Opened> {
     Ok(opened)
 }
 
+/// The profile that is there already, if it can be gone on with.
+fn earlier(file: &ProfileFile, subject: &Subject<'_>) -> anyhow::Result<Option<Profile>> {
+    let Some(earlier) = file.read().context("what is there already (--fresh replaces it)")? else {
+        return Ok(None);
+    };
+    let shown = file.path().display();
+    kerf_profiler::can_continue(&earlier, subject)
+        .with_context(|| format!("{shown} cannot be continued (--fresh measures anew)"))?;
+    Ok(Some(earlier))
+}
+
 /// Powers of two up to `most`, where requests may share a batch at all.
 fn batches(most: u32, bundle: &Bundle) -> Vec<usize> {
     let independent =
@@ -109,54 +113,6 @@ fn batches(most: u32, bundle: &Bundle) -> Vec<usize> {
         return Vec::new();
     }
     (1..=10).map(|power| 1 << power).take_while(|batch| *batch <= most as usize).collect()
-}
-
-fn measure(
-    subject: &Subject<'_>,
-    options: &Options,
-    earlier: Option<Profile>,
-    saved: &mut Saved<'_>,
-    energy: &mut Energy,
-) -> anyhow::Result<Profile> {
-    let (sizes, layers) =
-        earlier.as_ref().map_or((None, None), |earlier| (earlier.sizes.clone(), earlier.layers.clone()));
-    let bar = progress(0, subject.name);
-    let mut unwritten = None;
-    let mut report = |step: &Progress, so_far: &dyn Fn() -> Profile| {
-        show(&bar, step);
-        match saved.write_now_and_then(so_far) {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(error) => {
-                unwritten = Some(error);
-                ControlFlow::Break(())
-            }
-        }
-    };
-    let measured = kerf_profiler::profile(subject, options, earlier, energy.meter(), &mut report);
-    bar.finish_and_clear();
-    if let Some(error) = unwritten {
-        return Err(error);
-    }
-    let mut profile = measured?;
-    (profile.sizes, profile.layers) = (sizes, layers);
-    saved.write(&profile)?;
-    Ok(profile)
-}
-
-fn sizes(
-    args: &ProfileArgs,
-    bundle: &Bundle,
-    generator: &Generator<'_>,
-    subject: &Subject<'_>,
-) -> anyhow::Result<kerf_profile::Sizes> {
-    let (requests, described) = match &args.inputs {
-        Some(dir) => {
-            let pictures = pictures(generator, &bundle.card, dir, PICTURES)?;
-            (timed_requests(&bundle.card, pictures)?, format!("pictures in {}", dir.display()))
-        }
-        None => (vec![Request { inputs: generator.sample(0, 1)?, encoded: None }], "random".to_owned()),
-    };
-    kerf_profiler::sizes(subject, &requests, &described).context("sizes of the boundaries")
 }
 
 fn layers(subject: &Subject<'_>, profile: &Profile) -> anyhow::Result<Option<kerf_profile::Layers>> {

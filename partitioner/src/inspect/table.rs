@@ -1,5 +1,6 @@
-use super::{Subject, hex};
+use super::Subject;
 use crate::print::{Align, Paint, Table, bytes, count, elide};
+use kerf_bundle::hex;
 use kerf_graph::{Analysis, Boundary, NodeCost};
 use kerf_tensor::{Dim, TensorSpec};
 use std::fmt::Write;
@@ -30,12 +31,15 @@ fn summary(subject: &Subject, paint: Paint) -> String {
             let _ = writeln!(out, "  {title:<10}  {}", elide(&spec.to_string(), 120));
         }
     }
-    if let Some((card, digest)) = &subject.packed {
+    if let Some((card, digest, exits)) = &subject.packed {
         if let Some(encoded) = &card.preprocess {
             let (name, input) = (&encoded.encoded_input, &encoded.input);
             let _ = writeln!(out, "  pictures    {name}: BYTES[N], JPEG, PNG or WebP that become {input}");
         }
         let _ = writeln!(out, "  packed      from {}, digest {}", elide(&card.source.file, 60), hex(digest));
+        if let Some(exits) = exits {
+            let _ = writeln!(out, "  exits       {}", exits.said());
+        }
     }
     let symbols = model.symbols();
     let at = if symbols.is_empty() {

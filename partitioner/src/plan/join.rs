@@ -3,7 +3,7 @@
 use super::args::{LinkArgs, WishArgs};
 use super::devices::Witness;
 use anyhow::bail;
-use kerf_bundle::{Codecs, Coding, MeasuredCodec};
+use kerf_bundle::{Codecs, Coding, Exits, MeasuredCodec};
 use kerf_planner::tiers::Problem;
 use kerf_planner::{Coded, Machine, Shapes, Way, assemble};
 use kerf_profile::{BoundarySize, Codec, Profile};
@@ -14,7 +14,7 @@ use kerf_profile::{BoundarySize, Codec, Profile};
 pub(super) fn problem(
     devices: &[Witness],
     raw: &[Option<u64>],
-    codecs: Option<&Codecs>,
+    (codecs, exits): (Option<&Codecs>, Option<&Exits>),
     plain: bool,
     link: &LinkArgs,
     wish: &WishArgs,
@@ -36,6 +36,7 @@ pub(super) fn problem(
         result: (!plain).then(|| truest(codecs, last, wish.agreement_floor)).flatten().map(Coded::from),
     };
     let mut problem = assemble(&machines, &ways(end, link, wish)?, &shapes)?;
+    problem.exits = exits.map(|exits| exits.planned(exits.fitted.certified.loosest())).unwrap_or_default();
     // Hosts may be alike; roles are what the user named the profiles by.
     for (tier, device) in problem.tiers.iter_mut().zip(devices) {
         tier.name.clone_from(&device.role);

@@ -130,8 +130,11 @@ fn change(problem: &Problem, link: &Link, parameter: Parameter, factor: f64, win
     let last = problem.tiers.last().map_or("cloud", |tier| tier.name.as_str());
     let first = problem.tiers.first().map_or("edge", |tier| tier.name.as_str());
     let downlink = problem.links.first().map_or(0.0, |link| 8.0 / link.down.mean);
-    let speed =
-        |name: &str| (format!("the {name}'s speed"), "as measured".to_owned(), format!("{factor:.2}× that"));
+    let changed = match factor {
+        f if f < 0.1 => format!("1/{:.0} of that", 1.0 / f),
+        f => format!("{f:.2}× that"),
+    };
+    let speed = |name: &str| (format!("the {name}'s speed"), "as measured".to_owned(), changed.clone());
     let rate = |name: &str, bps: f64| (name.to_owned(), print::rate(bps), print::rate(bps * factor));
     let (what, now, then) = match parameter {
         Parameter::UpBandwidth => rate("the uplink", link.uplink_bps),

@@ -102,7 +102,7 @@ fn row(report: &Report, choice: &Choice, is_chosen: bool, paint: Paint) -> [Stri
         print::seconds(choice.p95_s),
         print::bytes(choice.bytes_up as u64),
         choice.joules.map_or_else(|| "?".into(), print::joules),
-        words::percent(choice.agreement),
+        print::percent(choice.agreement),
         worse,
     ]
 }

@@ -1,7 +1,6 @@
 //! Every choice and every baseline, weighed by the planner: what the report compares.
 
 use super::report::{Baseline, Choice, Leg, Part, Stage};
-use super::words;
 use crate::print;
 use kerf_planner::tiers::{
     self, Constraints, Dist, Objective, Part as Piece, PartKind, Pin, Plan, Problem, Ranges, Ship, Shipment,
@@ -113,7 +112,7 @@ impl Question<'_> {
             out.push(format!("sends {}", print::bytes(plan.egress_bytes as u64)));
         }
         if !self.agrees(plan.agreement) {
-            out.push(format!("agrees in {}", words::percent(plan.agreement)));
+            out.push(format!("agrees in {}", print::percent(plan.agreement)));
         }
         let floor = constraints.privacy_floor;
         if plan.split().is_some_and(|ship| ship.boundary < floor) {

@@ -120,11 +120,6 @@ pub(super) fn times(factor: f64) -> String {
     }
 }
 
-/// `99.5%`, `100%`: to a hundredth.
-pub(super) fn percent(share: f64) -> String {
-    format!("{}%", (share * 1e4).round() / 1e2)
-}
-
 /// `×1.8`, `÷3.2`: how a condition must change.
 pub(super) fn change(factor: f64) -> String {
     if factor >= 1.0 { format!("{} more", times(factor)) } else { format!("{} less", times(1.0 / factor)) }

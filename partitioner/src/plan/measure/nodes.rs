@@ -4,17 +4,17 @@ use super::PlanArgs;
 use anyhow::{Context, bail};
 use cloud_node::CloudNode;
 use edge_node::EdgeNode;
-use kerf_identity::{Authority, Role};
+use kerf_identity::{Role, passing_certificates};
 use kerf_profile::Profile;
 use kerf_settings::{
     CloudAddress, CloudLimits, CloudSettings, CodecChoice, EdgeLimits, EdgeSettings, EngineKind,
-    EngineSettings, Fallback, IdentityFiles, LinkSettings, LogFormat, LogSettings, ModelSettings,
+    EngineSettings, ExitChoice, Fallback, IdentityFiles, LinkSettings, LogFormat, LogSettings, ModelSettings,
     PlanSettings, Share, Split,
 };
 use kerf_testbed::link::{self, Link, PipeSettings};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 const CLOUD: &str = "cloud-1";
@@ -74,7 +74,7 @@ pub(super) struct Nodes {
 impl Nodes {
     pub(super) async fn start(setting: Setting) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir().context("a temporary folder")?;
-        certify(folder.path())?;
+        passing_certificates(folder.path(), &[(Role::Cloud, CLOUD), (Role::Edge, EDGE)])?;
         let cloud = CloudNode::start(CloudSettings {
             node: CLOUD.to_owned(),
             listen: LOOPBACK,
@@ -82,7 +82,7 @@ impl Nodes {
             admin_remote: false,
             repository: setting.repository.clone(),
             profiles: None,
-            identity: identity(folder.path(), CLOUD),
+            identity: IdentityFiles::of(CLOUD, folder.path()),
             engine: setting.engines[1].clone(),
             models: vec![setting.model.clone()],
             limits: CloudLimits { concurrency: 1, queue: 8, memory: MEMORY, payload: BODY },
@@ -104,13 +104,16 @@ impl Nodes {
             admin_remote: false,
             repository: self.setting.repository.clone(),
             profiles: None,
-            identity: identity(self.folder.path(), EDGE),
+            identity: IdentityFiles::of(EDGE, self.folder.path()),
             cloud: vec![CloudAddress { node: CLOUD.to_owned(), address: self.link.address().to_string() }],
             engine: self.setting.engines[0].clone(),
             models: vec![ModelSettings {
                 name: self.setting.model.clone(),
                 split,
                 codec,
+                exits: ExitChoice::None,
+                audit: Share::NONE,
+                audit_bytes: 0,
                 agreement: Share::ALL,
                 fallback: Fallback::None,
                 deadline: PATIENCE,
@@ -141,28 +144,6 @@ impl Nodes {
         let stats = self.link.stats();
         self.cloud.stop().await;
         stats.up.dropped + stats.down.dropped
-    }
-}
-
-fn certify(folder: &Path) -> anyhow::Result<()> {
-    let authority = Authority::generate("kerf measure")?;
-    let write = |name: String, pem: &str| std::fs::write(folder.join(name), pem);
-    write("ca.pem".to_owned(), authority.cert_pem())?;
-    for (role, node) in [(Role::Cloud, CLOUD), (Role::Edge, EDGE)] {
-        let validity = Duration::from_secs(86_400);
-        let certificate = authority.issue(role, node, &[], validity, SystemTime::now())?;
-        write(format!("{node}.pem"), &certificate.cert_pem)?;
-        write(format!("{node}.key"), &certificate.key_pem)?;
-    }
-    Ok(())
-}
-
-fn identity(folder: &Path, node: &str) -> IdentityFiles {
-    let file = |name: String| folder.join(name);
-    IdentityFiles {
-        ca: file("ca.pem".to_owned()),
-        certificate: file(format!("{node}.pem")),
-        key: file(format!("{node}.key")),
     }
 }
 

@@ -19,7 +19,7 @@ pub(super) fn choices(report: &Report) -> String {
         cells.extend([choice.mean_s(), choice.p50_s, choice.p95_s].map(print::seconds));
         cells.push(choice.joules.map_or_else(|| "unknown".into(), print::joules));
         cells.extend([choice.bytes_up, choice.bytes_down].map(|bytes| print::bytes(bytes as u64)));
-        cells.push(words::percent(choice.agreement));
+        cells.push(print::percent(choice.agreement));
         cells.push(if choice.timed { "measured" } else { "predicted" }.into());
         cells.push(if choice.breaks.is_empty() {
             "kept".into()
