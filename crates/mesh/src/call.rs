@@ -88,7 +88,8 @@ pub(crate) async fn call(
         let _outstanding = link.begin();
         let sent = Instant::now();
         let attempt = Request { deadline: left, ..request.clone() };
-        match tokio::time::timeout(left, connection.call_into(&attempt, config.stall, intake)).await {
+        let exchange = connection.call_into(&attempt, config.stall, intake);
+        match tokio::time::timeout(left, exchange).await.map(|done| done.map(|done| done.response)) {
             Ok(Ok(Response::Answer(answer))) => {
                 let network = sent.elapsed().saturating_sub(answer.timings.total);
                 return Ok(Reply { answer, node, attempts: tried.len() as u32, network });

@@ -72,6 +72,7 @@ pub struct Drained {
 #[derive(Clone, Debug)]
 struct Shared {
     config: Arc<Config>,
+    identity: Identity,
     /// Of this node, for refusals.
     node: Arc<str>,
     memory: Budget,
@@ -83,7 +84,7 @@ struct Shared {
 impl Server {
     /// Listens. Needs a tokio runtime.
     pub fn bind(address: SocketAddr, identity: &Identity, config: Config) -> Result<Self, BindError> {
-        let mut tls = identity.server_config()?;
+        let mut tls = identity.server_config(config.sessions, config.tickets)?;
         tls.alpn_protocols = config.protocols();
         let tls = QuicServerConfig::try_from(tls).map_err(|error| BindError::Tls(error.to_string()))?;
         let mut quic = ServerConfig::with_crypto(Arc::new(tls));
@@ -96,6 +97,7 @@ impl Server {
         let shared = Shared {
             memory: Budget::new(config.payload_memory.max(config.limits.payload)),
             node: identity.name().into(),
+            identity: identity.clone(),
             running: Arc::default(),
             draining: watch::channel(false).1,
             config: Arc::new(config),

@@ -155,7 +155,7 @@ async fn a_handler_that_panics_costs_its_request_only() {
 /// A client that writes what it likes.
 async fn raw(running: &Running) -> quinn::Connection {
     let edge = identity(&running.authority, &running.authority, Role::Edge, "gw-1", SystemTime::now());
-    let mut tls = edge.client_config("cloud-1").unwrap();
+    let (mut tls, _) = edge.client_config("cloud-1").unwrap();
     tls.alpn_protocols = vec![kerf_wire::ALPN.to_vec()];
     let tls = quinn::crypto::rustls::QuicClientConfig::try_from(tls).unwrap();
     let mut endpoint = quinn::Endpoint::client((Ipv4Addr::LOCALHOST, 0).into()).unwrap();

@@ -199,7 +199,7 @@ async fn tensors_are_taken_while_they_arrive_at_both_ends() {
     for tensors in [vec![whole.clone()], vec![whole.clone(), other.clone()]] {
         let mut taken = Taken(b"of an attempt that failed".to_vec());
         let request = Request { tensors: tensors.clone(), ..request(1, 0) };
-        let mut answer = answer(connection.call_into(&request, STALL, &mut taken).await.unwrap());
+        let mut answer = answer(connection.call_into(&request, STALL, &mut taken).await.unwrap().response);
         assert_eq!(answer.tensors[0].data, Payload::Taken { bytes: all().len() as u64 });
         answer.tensors[0].data = taken.0.into();
         assert_eq!(answer.tensors, tensors);

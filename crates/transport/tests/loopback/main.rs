@@ -8,6 +8,7 @@ mod chunks;
 mod drain;
 mod loss;
 mod relay;
+mod resume;
 mod trust;
 
 use kerf_identity::{Authority, Identity, PeerIdentity, Role};
