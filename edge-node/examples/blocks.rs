@@ -157,7 +157,7 @@ impl End {
             }
         };
         let request = Request {
-            id: RequestId([1; 16]),
+            id: RequestId(rand::random()),
             ask: Ask::Finish,
             model: "relu".into(),
             digest: self.served.digest,

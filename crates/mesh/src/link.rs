@@ -1,8 +1,11 @@
 //! One node: its connection, kept.
 
+mod revive;
+
 use crate::policy::Backoff;
 use crate::{MeshConfig, NodeAddress, NodeState, NodeStatus};
-use kerf_transport::{Client, Connection};
+use kerf_transport::{CallFailure, Client, Connection};
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -19,6 +22,9 @@ enum Phase {
     Connecting,
     Connected(Connection),
     Draining(Connection),
+    /// Nothing is heard of the node, and new connections are tried. One of them may take requests in
+    /// the dark.
+    Silent(Option<Connection>),
     Disconnected,
 }
 
@@ -45,6 +51,22 @@ impl Link {
         }
     }
 
+    /// The connection for a request that another one lost: it may be one on which nothing was heard
+    /// yet.
+    pub(crate) fn next_connection(&self) -> Option<Connection> {
+        match &self.state().phase {
+            Phase::Connected(connection) | Phase::Silent(Some(connection)) if !connection.is_closed() => {
+                Some(connection.clone())
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether a connection may be there soon: the node was heard a while ago.
+    pub(crate) fn is_silent(&self) -> bool {
+        matches!(self.state().phase, Phase::Silent(_))
+    }
+
     pub(crate) fn outstanding(&self) -> usize {
         self.outstanding.load(Ordering::Relaxed)
     }
@@ -63,12 +85,28 @@ impl Link {
         }
     }
 
+    /// Nothing was heard on the connection for too long. QUIC's own timers would keep it slow for as
+    /// long again: a new one is faster.
+    pub(crate) fn lose(&self, lost: &Connection) {
+        {
+            let mut state = self.state();
+            if let Phase::Connected(connection) | Phase::Draining(connection) = &state.phase
+                && connection.id() == lost.id()
+            {
+                state.phase = Phase::Silent(None);
+            }
+        }
+        lost.abandon();
+        self.change.send_replace(());
+    }
+
     pub(crate) fn status(&self) -> NodeStatus {
         let state = self.state();
         let (name, connection) = match &state.phase {
             Phase::Connecting => (NodeState::Connecting, None),
             Phase::Connected(connection) => (NodeState::Connected, Some(connection)),
             Phase::Draining(connection) => (NodeState::Draining, Some(connection)),
+            Phase::Silent(_) => (NodeState::Silent, None),
             Phase::Disconnected => (NodeState::Disconnected, None),
         };
         NodeStatus {
@@ -86,13 +124,13 @@ impl Link {
         self.change.send_replace(());
     }
 
+    fn note(&self, error: String) {
+        self.state().last_error = Some(error);
+    }
+
     fn fail(&self, error: String) {
-        {
-            let mut state = self.state();
-            state.phase = Phase::Disconnected;
-            state.last_error = Some(error);
-        }
-        self.change.send_replace(());
+        self.note(error);
+        self.enter(Phase::Disconnected);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -109,20 +147,39 @@ impl Drop for Outstanding<'_> {
     }
 }
 
-/// Connects, and again whenever the connection ends.
-pub(crate) async fn maintain(link: Arc<Link>, client: Client, config: MeshConfig) {
+/// Connects, and again whenever the connection ends. `alone` says whether no other node is connected
+/// to from the client's socket.
+pub(crate) async fn maintain(
+    link: Arc<Link>,
+    client: Client,
+    config: MeshConfig,
+    alone: impl Fn() -> bool + Send,
+) {
     let mut backoff = Backoff::new(config.backoff_min, config.backoff_max);
     let mut turn = 0;
     loop {
         link.enter(Phase::Connecting);
         let pause = match connect(&link.node, &client, &config, turn).await {
-            Ok(connection) => {
+            Ok((mut connection, mut address)) => {
                 let since = Instant::now();
                 tracing::info!(node = link.name(), address = link.node.address, "connected");
-                link.enter(Phase::Connected(connection.clone()));
-                let end = connection.closed().await;
-                tracing::warn!(node = link.name(), error = %end, "disconnected");
-                link.fail(end.to_string());
+                let end = loop {
+                    link.enter(Phase::Connected(connection.clone()));
+                    let end = ended(&link, &connection, &config).await;
+                    if !link.is_silent() {
+                        break end;
+                    }
+                    tracing::warn!(node = link.name(), "silent");
+                    link.note(end.clone());
+                    let rtt = connection.stats().min_rtt;
+                    match revive::revive(&link, &client, &config, address, rtt, &alone).await {
+                        Some(revived) => (connection, address) = revived,
+                        None => break end,
+                    }
+                    tracing::info!(node = link.name(), "heard again");
+                };
+                tracing::warn!(node = link.name(), error = end, "disconnected");
+                link.fail(end);
                 backoff.lost(since.elapsed(), rand::random())
             }
             Err(error) => {
@@ -136,27 +193,37 @@ pub(crate) async fn maintain(link: Arc<Link>, client: Client, config: MeshConfig
     }
 }
 
+/// Waits for the connection's end, or for a silence that is one, and says why.
+async fn ended(link: &Link, connection: &Connection, config: &MeshConfig) -> String {
+    tokio::select! {
+        end = connection.closed() => {
+            if let CallFailure::Lost(_) = end.failure {
+                link.lose(connection);
+            }
+            end.to_string()
+        }
+        silence = connection.silent(config.stall) => {
+            link.lose(connection);
+            format!("cloud/{}: {}", link.name(), CallFailure::Stalled { silence })
+        }
+    }
+}
+
 /// Tries the addresses of the name, beginning with another one at each turn.
 async fn connect(
     node: &NodeAddress,
     client: &Client,
     config: &MeshConfig,
     turn: usize,
-) -> Result<Connection, String> {
+) -> Result<(Connection, SocketAddr), String> {
     let NodeAddress { node: name, address } = node;
-    let lookup = tokio::time::timeout(config.connect_timeout, tokio::net::lookup_host(address));
-    let mut found: Vec<_> = match lookup.await {
-        Ok(Ok(found)) => found.collect(),
-        Ok(Err(error)) => return Err(format!("cloud/{name}: {address} does not resolve: {error}")),
-        Err(_) => return Err(format!("cloud/{name}: {address} does not resolve in time")),
-    };
-    found.truncate(16);
+    let mut found = resolve(node, config).await?;
     let start = turn.checked_rem(found.len()).unwrap_or_default();
     found.rotate_left(start);
     let mut last = format!("cloud/{name}: {address} resolves to no address");
     for socket in found {
         last = match tokio::time::timeout(config.connect_timeout, client.connect(socket, name)).await {
-            Ok(Ok(connection)) => return Ok(connection),
+            Ok(Ok(connection)) => return Ok((connection, socket)),
             Ok(Err(error)) => error.to_string(),
             Err(_) => {
                 format!(
@@ -167,4 +234,15 @@ async fn connect(
         };
     }
     Err(last)
+}
+
+/// All addresses of the name, within reason.
+async fn resolve(node: &NodeAddress, config: &MeshConfig) -> Result<Vec<SocketAddr>, String> {
+    let NodeAddress { node: name, address } = node;
+    let lookup = tokio::time::timeout(config.connect_timeout, tokio::net::lookup_host(address));
+    match lookup.await {
+        Ok(Ok(found)) => Ok(found.take(16).collect()),
+        Ok(Err(error)) => Err(format!("cloud/{name}: {address} does not resolve: {error}")),
+        Err(_) => Err(format!("cloud/{name}: {address} does not resolve in time")),
+    }
 }

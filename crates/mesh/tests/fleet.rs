@@ -4,7 +4,7 @@
 #![allow(clippy::disallowed_methods, reason = "connections live in time")]
 
 use kerf_identity::{Authority, Identity, PeerIdentity, Role};
-use kerf_mesh::{Mesh, MeshConfig, MeshFailure, NodeAddress, NodeState};
+use kerf_mesh::{Mesh, MeshConfig, MeshFailure, NodeAddress, NodeState, OnSilence};
 use kerf_tensor::{DType, NamedTensor, Tensor};
 use kerf_transport::{Client, Config, Drained, Handler, Server, Source};
 use kerf_wire::{
@@ -28,6 +28,7 @@ const CONFIG: MeshConfig = MeshConfig {
     backoff_max: Duration::from_millis(200),
     attempts: 3,
     avoid: Duration::from_secs(60),
+    vigil: Duration::from_secs(2),
 };
 
 /// Refuses for `reason`, or echoes after `pause`.
@@ -134,10 +135,13 @@ async fn until(condition: impl Fn() -> bool) {
     }
 }
 
+/// One of its own: a copy of another would not be handled.
 fn request(digest: u8) -> Request {
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    let number = COUNT.fetch_add(1, Ordering::Relaxed) as u128;
     let tensor = Tensor::from_vec(&[2], vec![1.0f32, 2.0]).unwrap();
     Request {
-        id: RequestId([3; 16]),
+        id: RequestId(number.to_le_bytes()),
         ask: Ask::Finish,
         model: "m".into(),
         digest: [digest; 32],
@@ -250,7 +254,7 @@ async fn a_tensor_that_is_still_made_goes_to_the_next_node_from_its_start() {
         maker.finish();
     };
     let mut taken = Taken(0, Vec::new());
-    let (reply, ()) = tokio::join!(mesh.call_into(&request, &mut taken), make);
+    let (reply, ()) = tokio::join!(mesh.call_into(&request, OnSilence::GiveUp, &mut taken), make);
     let reply = reply.unwrap();
     assert_eq!((reply.node.as_str(), reply.attempts, taken.0), ("c2", 2, 2));
     assert_eq!(reply.answer.tensors[0].data, Payload::Taken { bytes: 100_000 });

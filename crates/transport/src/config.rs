@@ -40,6 +40,12 @@ pub struct Config {
     /// Bytes of tensors that a server holds for all requests together; a request that does
     /// not fit is refused as overloaded. At least [`Limits::payload`] is taken.
     pub payload_memory: u64,
+    /// Answers that a server keeps for requests that come again.
+    pub answers: usize,
+    /// Bytes of the answers that it keeps.
+    pub answer_memory: u64,
+    /// How long it keeps them: longer than links are lost.
+    pub answer_age: Duration,
     /// The header of a request must have come by then.
     pub header_timeout: Duration,
     /// Longest silence within a payload.
@@ -75,6 +81,9 @@ impl Default for Config {
             stream_window: 4 << 20,
             connection_window: 16 << 20,
             payload_memory: 512 << 20,
+            answers: 4096,
+            answer_memory: 64 << 20,
+            answer_age: Duration::from_secs(60),
             header_timeout: Duration::from_secs(5),
             payload_idle: Duration::from_secs(10),
             payload_timeout: Duration::from_secs(60),

@@ -1,5 +1,6 @@
 mod budget;
 mod connection;
+mod once;
 mod request;
 
 use crate::{BindError, Config, close, socket};
@@ -8,6 +9,7 @@ use kerf_identity::{Identity, PeerIdentity};
 use kerf_wire::{Arrival, Intake, Refusal, Request, RequestHeader, Response};
 use quinn::crypto::rustls::QuicServerConfig;
 use quinn::{Endpoint, EndpointConfig, ServerConfig, TokioRuntime};
+use once::{Bounds, Once};
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -29,8 +31,9 @@ pub trait Handler: Send + Sync + 'static {
     }
 
     /// Answers. The request's deadline is what was left when its last byte came. The
-    /// future is dropped when the client takes the request back, or is gone. Tensors of the
-    /// answer may still be in the making.
+    /// future is dropped when the client takes the request back, and no copy of it waits for
+    /// the same answer; where the link was lost it goes on, for the client may ask again.
+    /// Tensors of the answer may still be in the making.
     fn handle(
         &self,
         peer: &PeerIdentity,
@@ -76,6 +79,7 @@ struct Shared {
     /// Of this node, for refusals.
     node: Arc<str>,
     memory: Budget,
+    once: Once,
     running: Arc<AtomicUsize>,
     /// Becomes true once.
     draining: watch::Receiver<bool>,
@@ -94,7 +98,9 @@ impl Server {
         let endpoint = Endpoint::new(EndpointConfig::default(), Some(quic), socket, Arc::new(TokioRuntime))
             .map_err(wrong)?;
         let address = endpoint.local_addr().map_err(wrong)?;
+        let (entries, bytes, age) = (config.answers, config.answer_memory, config.answer_age);
         let shared = Shared {
+            once: Once::new(Bounds { entries, bytes, age }),
             memory: Budget::new(config.payload_memory.max(config.limits.payload)),
             node: identity.name().into(),
             identity: identity.clone(),

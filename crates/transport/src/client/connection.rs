@@ -17,6 +17,7 @@ pub struct Connection {
     target: Target,
     limits: Limits,
     idle: Duration,
+    keep_alive: Duration,
     stage: watch::Receiver<Stage>,
     /// Why this end does not trust the other after all.
     untrusted: Arc<OnceLock<String>>,
@@ -65,13 +66,18 @@ impl Connection {
         untrusted: Arc<OnceLock<String>>,
         ledger: Ledger,
     ) -> Self {
-        let (limits, idle) = (config.limits, config.idle_timeout);
-        Self { quic, target, limits, idle, stage, untrusted, ledger, probed: Arc::default() }
+        let Config { limits, idle_timeout: idle, keep_alive, .. } = *config;
+        Self { quic, target, limits, idle, keep_alive, stage, untrusted, ledger, probed: Arc::default() }
     }
 
     /// The node at the other end.
     pub fn node(&self) -> &str {
         &self.target.node
+    }
+
+    /// Tells it from other connections of the client.
+    pub fn id(&self) -> usize {
+        self.quic.stable_id()
     }
 
     /// Whether the node has said nothing yet: requests go as early data.
@@ -119,20 +125,20 @@ impl Connection {
         }
     }
 
-    /// Returns when nothing was heard of the node for a while: looks on about once in `apart`, and
-    /// when nothing came in between, as closely as a call does, asking for signs of life.
-    pub async fn silent(&self, apart: Duration, stall: Duration) -> Duration {
-        let mut datagrams = self.quic.stats().udp_rx.datagrams;
+    /// Returns when nothing is heard of the node any more, without a call that would find out. Says
+    /// nothing itself for as long as keep-alives are answered: then asks, and looks as closely as a
+    /// call does.
+    pub async fn silent(&self, stall: Duration) -> Duration {
+        let apart = self.keep_alive + self.keep_alive / 2 + Duration::from_millis(50);
         loop {
+            let before = self.quic.stats().udp_rx.datagrams;
             tokio::time::sleep(apart).await;
-            let now = self.quic.stats().udp_rx.datagrams;
-            if now == datagrams {
+            if self.quic.stats().udp_rx.datagrams == before {
                 tokio::select! {
                     silence = self.silence(stall) => return silence + apart,
-                    () = self.heard(now) => {}
+                    () = self.heard(before) => {}
                 }
             }
-            datagrams = self.quic.stats().udp_rx.datagrams;
         }
     }
 

@@ -34,6 +34,8 @@ pub(super) async fn serve(incoming: Incoming, handler: Arc<dyn Handler>, mut sha
                     requests.spawn(request::serve(incoming, handler.clone(), shared.clone()));
                 }
                 Err(error) => {
+                    // Each finds its stream ended, and knows whether to end with it.
+                    requests.detach_all();
                     match error {
                         ConnectionError::ApplicationClosed(_) => tracing::info!(%peer, %error, "disconnected"),
                         error => tracing::warn!(%peer, %error, "connection ended"),

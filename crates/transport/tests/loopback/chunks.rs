@@ -63,7 +63,8 @@ async fn peers_that_know_chunks_use_them_and_others_get_all_at_once() {
         let (maker, request) = made_later(1);
         let (response, ()) = tokio::join!(connection.call(&request, STALL), make(maker));
         assert_eq!(answer(response.unwrap()).tensors[0].data.whole().unwrap(), &all(), "{here}, {there}");
-        // Sent again, all of it is there.
+        // Sent again, all of it is there; not as a copy, which would not be read.
+        let request = Request { id: RequestId([0xee; 16]), ..request };
         let again = answer(connection.call(&request, STALL).await.unwrap());
         assert_eq!(again.tensors[0].data.whole().unwrap(), &all());
         assert_eq!(*chunked.lock().unwrap(), [here && there, false], "{here}, {there}");
