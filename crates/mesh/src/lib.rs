@@ -20,7 +20,7 @@ use kerf_transport::{CallError, CallFailure, Client, Connection};
 use kerf_wire::{Answer, Intake, Refusal, Request, Response};
 use link::Link;
 use policy::{Candidate, Rotation, SkipList};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
@@ -160,12 +160,7 @@ impl Mesh {
         let links: Vec<_> = nodes.into_iter().map(|node| Arc::new(Link::new(node, change.clone()))).collect();
         let tasks = links
             .iter()
-            .map(|link| {
-                let others: Vec<_> = links.iter().map(Arc::downgrade).collect();
-                let connected = |link: &Weak<Link>| link.upgrade().is_some_and(|link| link.connection().is_some());
-                let alone = move || !others.iter().any(connected);
-                tokio::spawn(link::maintain(link.clone(), client.clone(), config, alone)).abort_handle()
-            })
+            .map(|link| tokio::spawn(link::maintain(link.clone(), client.clone(), config)).abort_handle())
             .collect();
         let policy = Mutex::default();
         Self { inner: Arc::new(Inner { links, config, epoch: Instant::now(), policy, changed, tasks }) }

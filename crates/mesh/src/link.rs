@@ -5,10 +5,11 @@ mod revive;
 use crate::policy::Backoff;
 use crate::{MeshConfig, NodeAddress, NodeState, NodeStatus};
 use kerf_transport::{CallFailure, Client, Connection};
-use std::net::SocketAddr;
+use revive::Revived;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 pub(crate) struct Link {
@@ -147,14 +148,13 @@ impl Drop for Outstanding<'_> {
     }
 }
 
-/// Connects, and again whenever the connection ends. `alone` says whether no other node is connected
-/// to from the client's socket.
-pub(crate) async fn maintain(
-    link: Arc<Link>,
-    client: Client,
-    config: MeshConfig,
-    alone: impl Fn() -> bool + Send,
-) {
+/// Connects, and again whenever the connection ends.
+pub(crate) async fn maintain(link: Arc<Link>, mut client: Client, config: MeshConfig) {
+    // A socket of its own can move without disturbing other links.
+    match client.elsewhere() {
+        Ok(own) => client = own,
+        Err(error) => tracing::debug!(node = link.name(), %error, "no socket of its own"),
+    }
     let mut backoff = Backoff::new(config.backoff_min, config.backoff_max);
     let mut turn = 0;
     loop {
@@ -165,15 +165,15 @@ pub(crate) async fn maintain(
                 tracing::info!(node = link.name(), address = link.node.address, "connected");
                 let end = loop {
                     link.enter(Phase::Connected(connection.clone()));
-                    let end = ended(&link, &connection, &config).await;
+                    let end = ended(&link, &connection, &config, &client, address).await;
                     if !link.is_silent() {
                         break end;
                     }
                     tracing::warn!(node = link.name(), "silent");
                     link.note(end.clone());
                     let rtt = connection.stats().min_rtt;
-                    match revive::revive(&link, &client, &config, address, rtt, &alone).await {
-                        Some(revived) => (connection, address) = revived,
+                    match revive::revive(&link, &client, &config, address, rtt).await {
+                        Some(revived) => Revived { connection, address, client } = revived,
                         None => break end,
                     }
                     tracing::info!(node = link.name(), "heard again");
@@ -193,9 +193,29 @@ pub(crate) async fn maintain(
     }
 }
 
-/// Waits for the connection's end, or for a silence that is one, and says why.
-async fn ended(link: &Link, connection: &Connection, config: &MeshConfig) -> String {
+/// Waits for the connection's end, or for a silence that is one, and says why. Moves it along when this
+/// host's address changes.
+async fn ended(
+    link: &Link,
+    connection: &Connection,
+    config: &MeshConfig,
+    client: &Client,
+    address: SocketAddr,
+) -> String {
+    let moving = async {
+        // Before the handshake is done, nothing may move.
+        while connection.confirmed().await.is_ok() {
+            moved(address).await;
+            match client.rebind() {
+                Ok(()) => tracing::info!(node = link.name(), "this host's address changed: another socket"),
+                Err(error) => tracing::warn!(node = link.name(), %error, "this host's address changed"),
+            }
+        }
+        // How it ended, others say.
+        std::future::pending::<()>().await;
+    };
     tokio::select! {
+        () = moving => String::new(),
         end = connection.closed() => {
             if let CallFailure::Lost(_) = end.failure {
                 link.lose(connection);
@@ -207,6 +227,31 @@ async fn ended(link: &Link, connection: &Connection, config: &MeshConfig) -> Str
             format!("cloud/{}: {}", link.name(), CallFailure::Stalled { silence })
         }
     }
+}
+
+/// Returns when packets to the address would leave from another address of this host than before.
+async fn moved(address: SocketAddr) {
+    let before = source_towards(address);
+    loop {
+        tokio::time::sleep(MOVES).await;
+        let now = source_towards(address);
+        if now.is_some() && now != before {
+            return;
+        }
+    }
+}
+
+/// From look to look at this host's address: a few system calls, and no packet.
+const MOVES: Duration = Duration::from_millis(500);
+
+fn source_towards(address: SocketAddr) -> Option<IpAddr> {
+    let any: SocketAddr = match address {
+        SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
+        SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
+    };
+    let socket = UdpSocket::bind(any).ok()?;
+    socket.connect(address).ok()?;
+    Some(socket.local_addr().ok()?.ip())
 }
 
 /// Tries the addresses of the name, beginning with another one at each turn.

@@ -89,10 +89,9 @@ impl Vigil {
         (life.as_millis().div_ceil(self.pause().as_millis()) as usize).min(16)
     }
 
-    /// Whether to move to another socket before this attempt: a NAT on the way may be stuck. Not soon,
-    /// and not often.
-    pub fn rebinds(&self, turn: u32) -> bool {
-        turn % 20 == 5
+    /// Whether the connections from another socket move to yet another one, from this on.
+    pub fn moves(&self, turn: u32) -> bool {
+        turn % 20 == 1
     }
 
     /// Whether to look the node's name up again: it may have moved.
@@ -145,7 +144,7 @@ mod tests {
         {
             let vigil = Vigil::new(ms(rtt));
             assert_eq!((vigil.pause(), vigil.attempts()), (ms(pause), attempts), "{rtt}");
-            assert!(!vigil.rebinds(0) && !vigil.resolves(0));
+            assert!(!vigil.moves(0) && vigil.moves(1) && !vigil.resolves(0));
         }
     }
 

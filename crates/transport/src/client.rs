@@ -30,11 +30,13 @@ pub struct Client {
 impl Client {
     /// Takes a UDP port. Needs a tokio runtime.
     pub fn new(identity: Identity, config: Config) -> Result<Self, BindError> {
-        let any = (Ipv6Addr::UNSPECIFIED, 0).into();
-        let endpoint = socket::bind_any(config.socket_buffer)
-            .and_then(|socket| Endpoint::new(EndpointConfig::default(), None, socket, Arc::new(TokioRuntime)))
-            .map_err(|source| BindError::Socket { address: any, source })?;
+        let endpoint = endpoint(&config)?;
         Ok(Self { endpoint, identity, config: Arc::new(config), nodes: Arc::default() })
+    }
+
+    /// The same client, which knows the same nodes, with a UDP port of its own.
+    pub fn elsewhere(&self) -> Result<Self, BindError> {
+        Ok(Self { endpoint: endpoint(&self.config)?, ..self.clone() })
     }
 
     /// Connects to the cloud node `node`, and to no other that may be at `address`. Comes
@@ -73,14 +75,22 @@ impl Client {
     }
 
     /// Moves all connections to a new socket: for when this host's address, or what a NAT made of it,
-    /// is no longer the one that peers answer to. They go on as they are.
+    /// is no longer the one that peers answer to. They go on as they are, those apart whose handshake
+    /// is not done.
     pub fn rebind(&self) -> io::Result<()> {
         self.endpoint.rebind(socket::bind_any(self.config.socket_buffer)?)
     }
 
-    /// Ends all connections and waits until their peers can know.
+    /// Ends all connections of this port and waits until their peers can know.
     pub async fn close(&self) {
         self.endpoint.close(close::DONE, b"");
         self.endpoint.wait_idle().await;
     }
+}
+
+fn endpoint(config: &Config) -> Result<Endpoint, BindError> {
+    let any = (Ipv6Addr::UNSPECIFIED, 0).into();
+    socket::bind_any(config.socket_buffer)
+        .and_then(|socket| Endpoint::new(EndpointConfig::default(), None, socket, Arc::new(TokioRuntime)))
+        .map_err(|source| BindError::Socket { address: any, source })
 }

@@ -6,15 +6,24 @@
 //! The first of them begins with a ticket and takes what was asked in vain at once: what ended may have
 //! been the old connection only. The others are bare, little more than a kilobyte each, and are sent
 //! the requests when they are answered: a round trip more, but the dark is not filled with payloads.
+//! Every other one comes from a new socket, should a NAT on the way be stuck with the old one.
 
 use super::{Link, Phase, resolve};
 use crate::MeshConfig;
 use crate::policy::Vigil;
 use kerf_transport::{Client, ConnectError, Connection};
 use std::collections::VecDeque;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use tokio::task::{AbortHandle, JoinSet};
+
+/// A connection to the node that is heard again.
+pub(super) struct Revived {
+    pub(super) connection: Connection,
+    pub(super) address: SocketAddr,
+    /// Whose socket it uses.
+    pub(super) client: Client,
+}
 
 /// Begins connections until one is answered; `None` after [`MeshConfig::vigil`]. `rtt` is the round
 /// trip as it was.
@@ -24,23 +33,21 @@ pub(super) async fn revive(
     config: &MeshConfig,
     mut address: SocketAddr,
     rtt: Duration,
-    alone: &(impl Fn() -> bool + Send),
-) -> Option<(Connection, SocketAddr)> {
+) -> Option<Revived> {
     let (began, vigil) = (Instant::now(), Vigil::new(rtt));
-    let source = source_towards(address);
     let mut attempts = JoinSet::new();
     let mut order: VecDeque<AbortHandle> = VecDeque::new();
     let mut names = JoinSet::new();
+    let mut elsewhere = client.clone();
     let mut next = tokio::time::Instant::now();
     for turn in 0_u32.. {
         if began.elapsed() > config.vigil {
             break;
         }
-        // All connections move: others that work would be disturbed.
-        if (vigil.rebinds(turn) || source_towards(address) != source) && alone() {
-            match client.rebind() {
-                Ok(()) => tracing::info!(node = link.name(), "another socket"),
-                Err(error) => tracing::warn!(node = link.name(), %error, "no other socket"),
+        if vigil.moves(turn) {
+            match client.elsewhere() {
+                Ok(moved) => elsewhere = moved,
+                Err(error) => link.note(error.to_string()),
             }
         }
         if vigil.resolves(turn) && names.is_empty() {
@@ -52,6 +59,7 @@ pub(super) async fn revive(
         {
             oldest.abort();
         }
+        let client = if turn % 2 == 0 { client } else { &elsewhere };
         match begin(link, client, address, turn == 0) {
             Ok(attempt) => order.push_back(attempts.spawn(attempt)),
             Err(error) => link.note(error.to_string()),
@@ -61,7 +69,7 @@ pub(super) async fn revive(
             tokio::select! {
                 () = tokio::time::sleep_until(next) => break,
                 Some(done) = attempts.join_next() => match done {
-                    Ok(Ok(connected)) => return Some(connected),
+                    Ok(Ok(revived)) => return Some(revived),
                     Ok(Err(error)) => link.note(error.to_string()),
                     // Aborted: its time was over.
                     Err(_) => {}
@@ -84,7 +92,8 @@ fn begin(
     client: &Client,
     address: SocketAddr,
     first: bool,
-) -> Result<impl Future<Output = Result<(Connection, SocketAddr), ConnectError>> + Send + 'static, ConnectError> {
+) -> Result<impl Future<Output = Result<Revived, ConnectError>> + Send + use<>, ConnectError> {
+    let client = client.clone();
     let opening = client.open(address, link.name())?;
     let unheard = Unheard(opening.early().cloned());
     if first && let Some(early) = opening.early() {
@@ -95,7 +104,7 @@ fn begin(
         let mut unheard = unheard;
         let connection = opening.established().await?;
         unheard.0 = None;
-        Ok((connection, address))
+        Ok(Revived { connection, address, client })
     })
 }
 
@@ -109,15 +118,4 @@ impl Drop for Unheard {
             connection.abandon();
         }
     }
-}
-
-/// The address of this host from which packets would go there; nothing is sent.
-fn source_towards(address: SocketAddr) -> Option<std::net::IpAddr> {
-    let any: SocketAddr = match address {
-        SocketAddr::V4(_) => (std::net::Ipv4Addr::UNSPECIFIED, 0).into(),
-        SocketAddr::V6(_) => (std::net::Ipv6Addr::UNSPECIFIED, 0).into(),
-    };
-    let socket = UdpSocket::bind(any).ok()?;
-    socket.connect(address).ok()?;
-    Some(socket.local_addr().ok()?.ip())
 }
