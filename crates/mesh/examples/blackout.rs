@@ -139,7 +139,8 @@ async fn measure(rtt: Duration, dark: &[u64], rounds: usize) -> Vec<serde_json::
         for round in 0..rounds {
             tokio::time::sleep(Duration::from_millis(2000 + 37 * round as u64)).await;
             link.pause();
-            tokio::time::sleep(Duration::from_secs(*seconds) + Duration::from_millis(61 * round as u64)).await;
+            tokio::time::sleep(Duration::from_secs(*seconds) + Duration::from_millis(61 * round as u64))
+                .await;
             link.resume();
             let back = Instant::now();
             let (a, b) = tokio::join!(first_after(&answers.waited, back), first_after(&answers.new, back));

@@ -184,8 +184,7 @@ impl Path {
     }
 
     fn rate(&mut self, rate: f64, limited: bool) {
-        let best = self.best();
-        if limited && rate <= best {
+        if limited && (self.rates.is_empty() || rate <= self.best()) {
             return;
         }
         if self.rates.len() == ROUNDS {
@@ -203,8 +202,84 @@ impl Path {
     /// Bytes; `None` until a rate is known.
     fn cap(&self) -> Option<u64> {
         let (rtt, _) = self.min_rtt?;
-        let best = self.best();
         let gain = if self.grown.1 >= FULL { GAIN } else { START_GAIN };
-        (best > 0.0).then(|| (gain * best * rtt.as_secs_f64()) as u64)
+        (!self.rates.is_empty()).then(|| (gain * self.best() * rtt.as_secs_f64()) as u64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RTT: Duration = Duration::from_millis(40);
+    const PACKET: u64 = 1000;
+
+    /// Sends what the window allows over a path of so many bytes per second, for so long; `offered`
+    /// is what the application has at a time. Returns the most that was in flight in the last third.
+    fn run(
+        path: &mut Path,
+        start: Instant,
+        rate: f64,
+        lasts: Duration,
+        offered: impl Fn(Duration) -> u64,
+    ) -> u64 {
+        let mut flight: VecDeque<(Instant, Instant)> = VecDeque::new();
+        let (mut free, mut sent, mut most) = (start, 0, 0);
+        let mut now = start;
+        while now < start + lasts {
+            let window = path.cap().unwrap_or(u64::MAX).clamp(FLOOR * PACKET, 200_000);
+            while (flight.len() as u64) * PACKET < window && sent < offered(now - start) {
+                free = free.max(now) + Duration::from_secs_f64(PACKET as f64 / rate);
+                flight.push_back((now, free + RTT));
+                path.sent(now);
+                sent += PACKET;
+            }
+            if now > start + lasts * 2 / 3 {
+                most = most.max(flight.len() as u64 * PACKET);
+            }
+            let limited = sent >= offered(now - start);
+            while flight.front().is_some_and(|(_, acked)| *acked <= now) {
+                let (at, _) = flight.pop_front().unwrap();
+                path.acked(now, at, PACKET, limited);
+            }
+            if flight.is_empty() {
+                path.idle();
+            }
+            now += Duration::from_millis(1);
+        }
+        most
+    }
+
+    #[test]
+    fn a_bulk_transfer_keeps_half_a_product_in_the_queue() {
+        for rate in [2.5e5, 1e6, 2e6] {
+            let most = run(&mut Path::default(), Instant::now(), rate, Duration::from_secs(3), |_| u64::MAX);
+            let product = (rate * RTT.as_secs_f64()) as u64;
+            let wanted = (product * 14 / 10).max(FLOOR * PACKET)
+                ..=(product * 17 / 10 + 2 * PACKET).max(FLOOR * PACKET);
+            assert!(wanted.contains(&most), "{most} for a product of {product}");
+        }
+    }
+
+    #[test]
+    fn small_requests_say_nothing_of_the_path() {
+        let mut path = Path::default();
+        run(&mut path, Instant::now(), 1e6, Duration::from_secs(3), |at| at.as_millis() as u64 / 100 * 4000);
+        assert_eq!(path.cap(), None);
+    }
+
+    #[test]
+    fn a_path_that_changes_is_followed() {
+        let mut path = Path::default();
+        let start = Instant::now();
+        run(&mut path, start, 5e5, Duration::from_secs(3), |_| u64::MAX);
+        let faster = start + Duration::from_secs(4);
+        path.idle();
+        let most = run(&mut path, faster, 2e6, Duration::from_secs(3), |_| u64::MAX);
+        assert!((90_000..=140_000).contains(&most), "{most}");
+        path.idle();
+        let slower = faster + Duration::from_secs(4);
+        let most = run(&mut path, slower, 5e5, Duration::from_secs(6), |_| u64::MAX);
+        assert!((24_000..=36_000).contains(&most), "{most}");
     }
 }

@@ -188,8 +188,12 @@ async fn answers_are_kept_for_a_while_and_refusals_are_not() {
         *count += 1;
         let first = *count == 1;
         async move {
-            let refusal =
-                Refusal { id: request.id, node: "c".into(), reason: Reason::Overloaded, message: String::new() };
+            let refusal = Refusal {
+                id: request.id,
+                node: "c".into(),
+                reason: Reason::Overloaded,
+                message: String::new(),
+            };
             if first { Response::Refusal(refusal) } else { echo(request, arrival) }
         }
     });

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 #![allow(clippy::disallowed_methods, reason = "connections live in time")]
 
+mod survival;
+
 use kerf_identity::{Authority, Identity, PeerIdentity, Role};
 use kerf_mesh::{Mesh, MeshConfig, MeshFailure, NodeAddress, NodeState, OnSilence};
 use kerf_tensor::{DType, NamedTensor, Tensor};
@@ -37,6 +39,7 @@ struct Node {
     reason: Option<Reason>,
     pause: Duration,
     asked: Arc<AtomicUsize>,
+    handled: Arc<AtomicUsize>,
 }
 
 impl Handler for Node {
@@ -54,6 +57,7 @@ impl Handler for Node {
         arrival: Arrival,
     ) -> Pin<Box<dyn Future<Output = Response> + Send>> {
         let (node, pause) = (self.name.clone(), self.pause);
+        self.handled.fetch_add(1, Ordering::SeqCst);
         Box::pin(async move {
             tokio::time::sleep(pause).await;
             Response::Answer(Answer {
@@ -76,6 +80,7 @@ struct Fleet {
 
 struct Handle {
     asked: Arc<AtomicUsize>,
+    handled: Arc<AtomicUsize>,
     address: SocketAddr,
     stop: oneshot::Sender<()>,
     done: JoinHandle<Drained>,
@@ -103,7 +108,9 @@ impl Fleet {
         let server = Server::bind(address, &self.identity(Role::Cloud, name), Config::default()).unwrap();
         let address = server.local_addr();
         let asked = Arc::new(AtomicUsize::new(0));
-        let node = Node { name: name.into(), reason, pause, asked: asked.clone() };
+        let handled = Arc::new(AtomicUsize::new(0));
+        let (asked_too, handled_too) = (asked.clone(), handled.clone());
+        let node = Node { name: name.into(), reason, pause, asked: asked_too, handled: handled_too };
         let (stop, stopped) = oneshot::channel::<()>();
         let done = tokio::spawn(server.serve(Arc::new(node), async {
             if stopped.await.is_err() {
@@ -111,7 +118,7 @@ impl Fleet {
                 std::future::pending::<()>().await;
             }
         }));
-        Handle { asked, address, stop, done }
+        Handle { asked, handled, address, stop, done }
     }
 
     /// A mesh over all the nodes, `up` of them connected.
