@@ -16,7 +16,7 @@ use crate::models::{Fallback, Model, Way};
 use climb::{Climb, Climbed};
 use kerf_bundle::Coding;
 use kerf_engine::Values;
-use kerf_mesh::{Mesh, MeshError, MeshFailure};
+use kerf_mesh::{Mesh, MeshError, MeshFailure, OnSilence};
 use kerf_serving::{Compute, EarlyDecoder, HeadAnswer, Shipment, Tell};
 use kerf_tensor::NamedTensor;
 use kerf_wire::{Ask, CODEC_RAW, CodedTensor, Reason, Request, RequestId};
@@ -236,7 +236,7 @@ impl Pipeline {
             reply: trip.way.back.number(),
         };
         let mut early = EarlyDecoder::new(Arc::clone(served), served.last() as u16, self.compute.clone());
-        let called = self.mesh.call_into(&request, &mut early).await;
+        let called = self.mesh.call_into(&request, OnSilence::GiveUp, &mut early).await;
         trip.route.shipped = request.tensors.iter().map(|tensor| tensor.data.bytes()).sum();
         trip.route.uncoded = shipment.uncoded.reason().map(ToString::to_string);
         let mut reply = match called {
@@ -250,7 +250,7 @@ impl Pipeline {
                 trip.route.uncoded = Some(format!("{}: {}", no.node, no.message));
                 let deadline = model.patience(job.deadline, Instant::now());
                 request = Request { tensors: plain.tensors, reply: CODEC_RAW, deadline, ..request };
-                self.mesh.call_into(&request, &mut early).await
+                self.mesh.call_into(&request, OnSilence::GiveUp, &mut early).await
             }
             called => called,
         }

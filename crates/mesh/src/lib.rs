@@ -14,9 +14,9 @@ mod call;
 mod link;
 pub mod policy;
 
-pub use call::{Attempt, MeshError, MeshFailure, Reply};
+pub use call::{Attempt, MeshError, MeshFailure, OnSilence, Reply};
 
-use kerf_transport::{CallError, Client, Connection};
+use kerf_transport::{CallError, CallFailure, Client, Connection};
 use kerf_wire::{Answer, Intake, Refusal, Request, Response};
 use link::Link;
 use policy::{Candidate, Rotation, SkipList};
@@ -37,8 +37,11 @@ pub struct NodeAddress {
 /// How patient to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MeshConfig {
-    /// A call whose connection was silent for so long goes elsewhere.
+    /// A call whose connection was silent for so long goes elsewhere, or on a new connection.
     pub stall: Duration,
+    /// How long new connections to a node that went silent are tried without a break; then as to one
+    /// that was never there.
+    pub vigil: Duration,
     /// An attempt to connect that takes longer has failed.
     pub connect_timeout: Duration,
     /// Pause after the first failure to connect; doubles with each.
@@ -55,6 +58,7 @@ impl Default for MeshConfig {
     fn default() -> Self {
         Self {
             stall: Duration::from_millis(500),
+            vigil: Duration::from_secs(60),
             connect_timeout: Duration::from_secs(3),
             backoff_min: Duration::from_millis(100),
             backoff_max: Duration::from_secs(5),
@@ -90,6 +94,8 @@ pub enum NodeState {
     Connected,
     /// It finishes what it has and takes no more.
     Draining,
+    /// Nothing is heard of it any more; it is being tried.
+    Silent,
     /// Not connected; the next attempt has its time.
     Disconnected,
 }
@@ -101,6 +107,7 @@ impl NodeState {
             Self::Connecting => "connecting",
             Self::Connected => "connected",
             Self::Draining => "draining",
+            Self::Silent => "silent",
             Self::Disconnected => "disconnected",
         }
     }
@@ -162,24 +169,38 @@ impl Mesh {
     /// Sends the request to a node, and to others where that fails and they may do
     /// better, within the request's deadline. Fails at once when no node is connected.
     /// Dropping the future takes the request back.
+    ///
+    /// Where the link to a node is lost and there is no other, the request is sent once more, under
+    /// the same id, on a new connection: the node knows a copy for what it is.
     pub async fn call(&self, request: &Request) -> Result<Reply, MeshError> {
-        self.call_into(request, &mut ()).await
+        self.call_into(request, OnSilence::GiveUp, &mut ()).await
     }
 
-    /// As [`Self::call`]; `intake` takes tensors of the answer while they arrive.
-    pub async fn call_into(&self, request: &Request, intake: &mut dyn Intake) -> Result<Reply, MeshError> {
-        call::call(self, request, intake).await
+    /// As [`Self::call`]; `intake` takes tensors of the answer while they arrive, and with
+    /// [`OnSilence::WaitOut`] the call lasts until the deadline while a node is silent that was there.
+    pub async fn call_into(
+        &self,
+        request: &Request,
+        on_silence: OnSilence,
+        intake: &mut dyn Intake,
+    ) -> Result<Reply, MeshError> {
+        call::call(self, request, on_silence, intake).await
     }
 
     /// Asks one node, once: what only that node can answer.
     pub async fn ask(&self, node: &str, request: &Request) -> Result<Answer, AskError> {
-        let link = self.inner.links.iter().find(|link| link.name() == node);
-        let connection = link.and_then(|link| link.connection()).ok_or(AskError::NotConnected)?;
+        let link = self.inner.links.iter().find(|link| link.name() == node).ok_or(AskError::NotConnected)?;
+        let connection = link.connection().ok_or(AskError::NotConnected)?;
         match tokio::time::timeout(request.deadline, connection.call(request, self.inner.config.stall)).await
         {
             Ok(Ok(Response::Answer(answer))) => Ok(answer),
             Ok(Ok(Response::Refusal(refusal))) => Err(AskError::Refused(refusal)),
-            Ok(Err(error)) => Err(AskError::Call(error)),
+            Ok(Err(error)) => {
+                if let CallFailure::Stalled { .. } = error.failure {
+                    link.lose(&connection);
+                }
+                Err(AskError::Call(error))
+            }
             Err(_) => Err(AskError::Deadline),
         }
     }
@@ -215,6 +236,35 @@ impl Mesh {
         let link = self.inner.links.get(index)?.clone();
         let connection = link.connection()?;
         Some((index, link, connection))
+    }
+
+    /// A connection for a request that was lost on others, each to its node; or, for one that was sent
+    /// nowhere yet, to any node that is silent. Waits for it while there may be one.
+    async fn revived(&self, lost: &[(usize, Connection)]) -> Option<(usize, Arc<Link>, Connection)> {
+        let mut changed = self.inner.changed.clone();
+        loop {
+            changed.mark_unchanged();
+            let mut silent = false;
+            for (index, link) in self.inner.links.iter().enumerate() {
+                let before = lost.iter().find(|(other, _)| *other == index);
+                if before.is_none() && !lost.is_empty() {
+                    continue;
+                }
+                let fresh = link.next_connection().filter(|connection| match before {
+                    Some((_, lost)) => connection.id() != lost.id(),
+                    // Early data is for what an established connection lost.
+                    None => !connection.is_early(),
+                });
+                if let Some(connection) = fresh {
+                    return Some((index, link.clone(), connection));
+                }
+                silent |= link.is_silent();
+            }
+            // The sender lives in the links, which `self` keeps.
+            if !silent || changed.changed().await.is_err() {
+                return None;
+            }
+        }
     }
 
     fn candidates(

@@ -64,6 +64,42 @@ impl Backoff {
     }
 }
 
+/// How to wait for a node that says nothing: when to begin another connection, and how many at once.
+#[derive(Clone, Copy, Debug)]
+pub struct Vigil {
+    rtt: Duration,
+}
+
+impl Vigil {
+    /// `rtt` is the round trip as it was.
+    pub fn new(rtt: Duration) -> Self {
+        Self { rtt }
+    }
+
+    /// From one connection to the next. The link is back for up to so long before anything can be
+    /// heard of it.
+    pub fn pause(&self) -> Duration {
+        (self.rtt / 2).clamp(Duration::from_millis(100), Duration::from_millis(200))
+    }
+
+    /// Connections that wait at once. Each waits for three round trips as they were, and for a second
+    /// at least: the way may be longer now.
+    pub fn attempts(&self) -> usize {
+        let life = (3 * self.rtt).max(Duration::from_secs(1));
+        (life.as_millis().div_ceil(self.pause().as_millis()) as usize).min(16)
+    }
+
+    /// Whether the connections from another socket move to yet another one, from this on.
+    pub fn moves(&self, turn: u32) -> bool {
+        turn % 20 == 1
+    }
+
+    /// Whether to look the node's name up again: it may have moved.
+    pub fn resolves(&self, turn: u32) -> bool {
+        turn % 20 == 10
+    }
+}
+
 /// Nodes that said they lack a model, each until a time.
 #[derive(Clone, Debug, Default)]
 pub struct SkipList {
@@ -99,6 +135,17 @@ mod tests {
 
     const fn ms(ms: u64) -> Duration {
         Duration::from_millis(ms)
+    }
+
+    #[test]
+    fn a_vigil_is_short_of_pauses_and_bounded_in_number() {
+        for (rtt, pause, attempts) in
+            [(0, 100, 10), (20, 100, 10), (240, 120, 9), (400, 200, 6), (800, 200, 12), (9000, 200, 16)]
+        {
+            let vigil = Vigil::new(ms(rtt));
+            assert_eq!((vigil.pause(), vigil.attempts()), (ms(pause), attempts), "{rtt}");
+            assert!(!vigil.moves(0) && vigil.moves(1) && !vigil.resolves(0));
+        }
     }
 
     #[test]

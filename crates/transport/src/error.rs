@@ -56,6 +56,9 @@ pub enum CallFailure {
     /// The node closed the connection, or broke the protocol.
     #[error("connection ended by the node: {0}")]
     Ended(String),
+    /// One end does not accept the other's certificate any more.
+    #[error("not trusted: {0}")]
+    Untrusted(String),
     /// The node could not read even whose request it was.
     #[error("the node could not read the request")]
     Unread,
@@ -87,9 +90,12 @@ impl CallFailure {
             // Another node would read the same bytes.
             Self::Unread => (Source::Local, false),
             Self::Stalled { .. } | Self::Lost(_) | Self::Closed => (Source::Link, true),
-            Self::Draining | Self::Ended(_) | Self::Reset { .. } | Self::Decode(_) | Self::WrongId => {
-                (Source::Peer, true)
-            }
+            Self::Draining
+            | Self::Ended(_)
+            | Self::Untrusted(_)
+            | Self::Reset { .. }
+            | Self::Decode(_)
+            | Self::WrongId => (Source::Peer, true),
         }
     }
 }
@@ -108,6 +114,9 @@ impl From<ConnectionError> for CallFailure {
             ConnectionError::LocallyClosed => Self::Closed,
             ConnectionError::ApplicationClosed(close) if close.error_code == close::DRAINING => {
                 Self::Draining
+            }
+            ConnectionError::ApplicationClosed(close) if close.error_code == close::UNTRUSTED => {
+                Self::Untrusted(String::from_utf8_lossy(&close.reason).into_owned())
             }
             ConnectionError::ApplicationClosed(_)
             | ConnectionError::ConnectionClosed(_)
@@ -159,6 +168,9 @@ pub enum ConnectError {
     /// TLS cannot be set up with this identity.
     #[error(transparent)]
     Identity(#[from] IdentityError),
+    /// TLS and QUIC do not go together.
+    #[error("QUIC does not take the TLS configuration: {0}")]
+    Tls(String),
     /// No socket to send from, or the address is none to send to.
     #[error("cloud/{node} at {address}: {reason}")]
     Address {
@@ -241,6 +253,7 @@ mod tests {
             (ConnectionError::VersionMismatch, Source::Peer, None),
             (closed(close::DRAINING), Source::Peer, Some(CallFailure::Draining)),
             (closed(close::DONE), Source::Peer, None),
+            (closed(close::UNTRUSTED), Source::Peer, Some(CallFailure::Untrusted(String::new()))),
         ] {
             let call = CallError::new("c1", error.clone().into());
             assert_eq!((call.source, call.retry), (source, true), "{error}");

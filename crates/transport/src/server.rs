@@ -1,11 +1,13 @@
 mod budget;
 mod connection;
+mod once;
 mod request;
 
 use crate::{BindError, Config, close, socket};
 use budget::Budget;
 use kerf_identity::{Identity, PeerIdentity};
 use kerf_wire::{Arrival, Intake, Refusal, Request, RequestHeader, Response};
+use once::{Bounds, Once};
 use quinn::crypto::rustls::QuicServerConfig;
 use quinn::{Endpoint, EndpointConfig, ServerConfig, TokioRuntime};
 use std::net::SocketAddr;
@@ -29,8 +31,9 @@ pub trait Handler: Send + Sync + 'static {
     }
 
     /// Answers. The request's deadline is what was left when its last byte came. The
-    /// future is dropped when the client takes the request back, or is gone. Tensors of the
-    /// answer may still be in the making.
+    /// future is dropped when the client takes the request back, and no copy of it waits for
+    /// the same answer; where the link was lost it goes on, for the client may ask again.
+    /// Tensors of the answer may still be in the making.
     fn handle(
         &self,
         peer: &PeerIdentity,
@@ -72,9 +75,11 @@ pub struct Drained {
 #[derive(Clone, Debug)]
 struct Shared {
     config: Arc<Config>,
+    identity: Identity,
     /// Of this node, for refusals.
     node: Arc<str>,
     memory: Budget,
+    once: Once,
     running: Arc<AtomicUsize>,
     /// Becomes true once.
     draining: watch::Receiver<bool>,
@@ -83,7 +88,7 @@ struct Shared {
 impl Server {
     /// Listens. Needs a tokio runtime.
     pub fn bind(address: SocketAddr, identity: &Identity, config: Config) -> Result<Self, BindError> {
-        let mut tls = identity.server_config()?;
+        let mut tls = identity.server_config(config.sessions, config.tickets)?;
         tls.alpn_protocols = config.protocols();
         let tls = QuicServerConfig::try_from(tls).map_err(|error| BindError::Tls(error.to_string()))?;
         let mut quic = ServerConfig::with_crypto(Arc::new(tls));
@@ -93,9 +98,12 @@ impl Server {
         let endpoint = Endpoint::new(EndpointConfig::default(), Some(quic), socket, Arc::new(TokioRuntime))
             .map_err(wrong)?;
         let address = endpoint.local_addr().map_err(wrong)?;
+        let (entries, bytes, age) = (config.answers, config.answer_memory, config.answer_age);
         let shared = Shared {
+            once: Once::new(Bounds { entries, bytes, age }),
             memory: Budget::new(config.payload_memory.max(config.limits.payload)),
             node: identity.name().into(),
+            identity: identity.clone(),
             running: Arc::default(),
             draining: watch::channel(false).1,
             config: Arc::new(config),

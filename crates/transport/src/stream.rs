@@ -13,6 +13,12 @@ pub(crate) fn knows_chunks(connection: &quinn::Connection) -> bool {
     handshake.is_some_and(|data| data.protocol.as_deref() == Some(kerf_wire::ALPN_CHUNKS))
 }
 
+/// How urgent a message of so many bytes is: a small one, which delays a large one by little, is not
+/// to wait for it. In powers of four, so that those of about one size go in their order.
+pub(crate) fn urgency(bytes: u64) -> i32 {
+    -i32::try_from(bytes.max(1).ilog2() / 2).unwrap_or_default()
+}
+
 /// Waits until nothing is added to tensors any more.
 pub(crate) async fn all_made(tensors: &[CodedTensor]) {
     for tensor in tensors {
@@ -49,6 +55,12 @@ impl Sender {
             self.stream.write_all_chunks(&mut bytes).await?;
         }
         self.stream.finish().map_err(|_| WriteError::ClosedStream.into())
+    }
+
+    /// Streams of a higher one go first.
+    pub(crate) fn set_urgency(&mut self, urgency: i32) {
+        // An error says that the stream is closed already.
+        let _ = self.stream.set_priority(urgency);
     }
 
     /// From now on, a drop is in order.

@@ -7,7 +7,9 @@ mod calls;
 mod chunks;
 mod drain;
 mod loss;
+mod once;
 mod relay;
+mod resume;
 mod trust;
 
 use kerf_identity::{Authority, Identity, PeerIdentity, Role};
