@@ -216,7 +216,7 @@ proptest! {
             let rate = [1e5, 3e5, 1e6][usize::from(choice) % 3];
             let pipe = settings(rate, 4, 4000).seeded(seed).losing(Loss::bursts(0.2, 2.0).unwrap());
             let pipe = pipe.reordering(Reordering::new(0.2, MS * 9).unwrap()).unwrap();
-            if choice % 2 == 0 { pipe } else { pipe.blacked_out(blackouts(u32::from(choice))) }
+            if choice.is_multiple_of(2) { pipe } else { pipe.blacked_out(blackouts(u32::from(choice))) }
         };
         let mut pipe = Pipe::new(variant(0), epoch);
         let (mut now, mut offered, mut arrived) = (epoch, 0_u64, 0_u64);

@@ -10,7 +10,9 @@ fn over(trace: &str, delay_ms: u32, queue: u64) -> PipeSettings {
 }
 
 /// When offered (ms), bytes, when it arrives (ms).
-fn check(name: &str, settings: PipeSettings, rows: &[(f64, u32, Option<f64>)]) {
+type Row = (f64, u32, Option<f64>);
+
+fn check(name: &str, settings: PipeSettings, rows: &[Row]) {
     let epoch = Instant::now();
     let mut pipe = Pipe::new(settings, epoch);
     for (index, &(at, bytes, arrives)) in rows.iter().enumerate() {
@@ -22,7 +24,7 @@ fn check(name: &str, settings: PipeSettings, rows: &[(f64, u32, Option<f64>)]) {
 #[test]
 fn opportunities_are_those_of_mahimahi() {
     let trace = "1\n5\n5\n9\n";
-    let cases: &[(&str, PipeSettings, &[(f64, u32, Option<f64>)])] = &[
+    let cases: &[(&str, PipeSettings, &[Row])] = &[
         ("each at the next one", over(trace, 20, 9000), &[(0.0, 1500, Some(21.0)), (2.0, 100, Some(25.0))]),
         (
             "small ones share one",
@@ -71,7 +73,7 @@ fn opportunities_are_those_of_mahimahi() {
 fn rates_change_while_a_datagram_is_sent() {
     // 1 MB/s, 2 MB/s from 10 ms on, nothing from 20 to 30 ms.
     let trace = "0 8\n0.01 16\n0.02 0\n0.03 8\n0.04 8\n";
-    let cases: &[(&str, PipeSettings, &[(f64, u32, Option<f64>)])] = &[
+    let cases: &[(&str, PipeSettings, &[Row])] = &[
         ("within one rate", over(trace, 5, 0), &[(0.0, 1000, Some(6.0)), (12.0, 1000, Some(17.5))]),
         ("over two", over(trace, 0, 0), &[(9.0, 3000, Some(11.0))]),
         ("over none", over(trace, 0, 0), &[(19.0, 3000, Some(31.0))]),
