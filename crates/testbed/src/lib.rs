@@ -1,6 +1,8 @@
 //! What tests and the demo need: tiny models, inputs for any model, an emulated link, what lies
-//! outside the repository; never linked by the nodes.
+//! outside the repository, recorded networks, slow devices; never linked by the nodes.
 
 pub mod link;
 pub mod models;
 pub mod outside;
+pub mod slow;
+pub mod trace;

@@ -91,7 +91,7 @@ impl Nodes {
         })
         .await
         .context("the cloud node")?;
-        let link = Link::start(setting.link, cloud.quic()).context("the emulated link")?;
+        let link = Link::start(setting.link.clone(), cloud.quic()).context("the emulated link")?;
         Ok(Self { setting, folder, cloud, link })
     }
 
