@@ -69,6 +69,8 @@ pub struct ModelSettings {
     pub audit_bytes: u64,
     /// What is left when no cloud node answers.
     pub fallback: Fallback,
+    /// When this node works on what it shipped as well.
+    pub race: RaceChoice,
     /// Time for a request, where it brings none of its own.
     pub deadline: Duration,
 }
@@ -127,6 +129,20 @@ pub enum Fallback {
     BestEffort,
     /// The request fails.
     None,
+}
+
+/// When an edge node goes on with a request that it has shipped: the first answer wins, and the other
+/// one is cancelled. Never without a fallback.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(inline)]
+pub enum RaceChoice {
+    /// Only once the cloud has failed, or is given up.
+    Never,
+    /// When there is just time enough left to finish here.
+    Deadline,
+    /// As soon as finishing here may be worth it.
+    Always,
 }
 
 /// What an edge node takes on at once.

@@ -26,7 +26,7 @@ pub mod wish;
 pub use cloud::{CloudLimits, CloudSettings};
 pub use edge::{
     CloudAddress, CodecChoice, EdgeLimits, EdgeSettings, ExitChoice, ExpectedLink, Fallback, LinkSettings,
-    ModelSettings, PlanSettings, PowerModel, Share, Split,
+    ModelSettings, PlanSettings, PowerModel, RaceChoice, Share, Split,
 };
 pub use error::{Place, Problem, SettingsError};
 pub use parts::{EngineKind, EngineSettings, IdentityFiles, LogFormat, LogSettings};

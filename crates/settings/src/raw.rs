@@ -3,7 +3,7 @@
 //! The doc comments are the descriptions in the JSON Schema, which editors show while
 //! a file is being written.
 
-use crate::edge::{CodecChoice, ExitChoice, Fallback, Share, Split};
+use crate::edge::{CodecChoice, ExitChoice, Fallback, RaceChoice, Share, Split};
 use crate::leaf::{Dial, FilePath, Joules, Listen, Name, Place, Rate, Size, Span, Watts, Words};
 use crate::parts::{EngineKind, LogFormat};
 use crate::said::Said;
@@ -182,6 +182,10 @@ pub(crate) struct RawModel {
     /// What is left when no cloud node answers.
     #[schemars(extend("default" = "required"))]
     pub(crate) fallback: Said<Fallback>,
+    /// When this node works on what it shipped as well: `never`, when there is just time enough left
+    /// before the `deadline`, or `always` when that may be faster. The first answer wins.
+    #[schemars(extend("default" = "deadline"))]
+    pub(crate) race: Said<RaceChoice>,
     /// Time for a request, where it brings none of its own.
     #[schemars(extend("default" = default::DEADLINE))]
     pub(crate) deadline: Said<Span>,
