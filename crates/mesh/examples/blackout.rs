@@ -13,7 +13,7 @@
 #![allow(clippy::disallowed_methods, reason = "measurements live in time")]
 
 use kerf_identity::{Authority, Identity, PeerIdentity, Role};
-use kerf_mesh::{Mesh, MeshConfig, NodeAddress, OnSilence};
+use kerf_mesh::{Manner, Mesh, MeshConfig, NodeAddress, OnSilence};
 use kerf_tensor::{DType, NamedTensor, Tensor};
 use kerf_testbed::link::{Link, LinkSettings};
 use kerf_transport::{Client, Config, Handler, Server};
@@ -126,7 +126,11 @@ async fn measure(rtt: Duration, dark: &[u64], rounds: usize) -> Vec<serde_json::
         tokio::spawn(async move {
             loop {
                 let call = request(Duration::from_secs(120));
-                if mesh.call_into(&call, OnSilence::WaitOut, &mut ()).await.is_ok() {
+                if mesh
+                    .call_into(&call, Manner { on_silence: OnSilence::WaitOut, first: None }, &mut ())
+                    .await
+                    .is_ok()
+                {
                     answers.waited.lock().unwrap().push(Instant::now());
                 }
                 tokio::time::sleep(Duration::from_millis(50)).await;

@@ -37,6 +37,16 @@ pub enum OnSilence {
     WaitOut,
 }
 
+/// What a call is to do beside what its request says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Manner {
+    /// While no node is heard.
+    pub on_silence: OnSilence,
+    /// The node to ask first, by the order in which they were given, where it takes requests;
+    /// otherwise the one with the least to do.
+    pub first: Option<usize>,
+}
+
 /// Why no node answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MeshError {
@@ -83,7 +93,7 @@ pub struct Attempt {
 pub(crate) async fn call(
     mesh: &Mesh,
     request: &Request,
-    on_silence: OnSilence,
+    Manner { on_silence, first }: Manner,
     intake: &mut dyn Intake,
 ) -> Result<Reply, MeshError> {
     let config = &mesh.inner.config;
@@ -98,7 +108,8 @@ pub(crate) async fn call(
         if left.is_zero() {
             break MeshFailure::Deadline;
         }
-        let other = (tried.len() < config.attempts as usize).then(|| mesh.pick(request, &tried)).flatten();
+        let other =
+            (tried.len() < config.attempts as usize).then(|| mesh.pick(request, first, &tried)).flatten();
         let picked = match other {
             None if on_silence == OnSilence::WaitOut || !lost.is_empty() => {
                 let patience = if on_silence == OnSilence::WaitOut { left } else { left.min(config.stall) };

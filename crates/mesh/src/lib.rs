@@ -14,7 +14,7 @@ mod call;
 mod link;
 pub mod policy;
 
-pub use call::{Attempt, MeshError, MeshFailure, OnSilence, Reply};
+pub use call::{Attempt, Manner, MeshError, MeshFailure, OnSilence, Reply};
 
 use kerf_transport::{CallError, CallFailure, Client, Connection};
 use kerf_wire::{Answer, Intake, Refusal, Request, Response};
@@ -173,7 +173,7 @@ impl Mesh {
     /// Where the link to a node is lost and there is no other, the request is sent once more, under
     /// the same id, on a new connection: the node knows a copy for what it is.
     pub async fn call(&self, request: &Request) -> Result<Reply, MeshError> {
-        self.call_into(request, OnSilence::GiveUp, &mut ()).await
+        self.call_into(request, Manner::default(), &mut ()).await
     }
 
     /// As [`Self::call`]; `intake` takes tensors of the answer while they arrive, and with
@@ -181,10 +181,10 @@ impl Mesh {
     pub async fn call_into(
         &self,
         request: &Request,
-        on_silence: OnSilence,
+        manner: Manner,
         intake: &mut dyn Intake,
     ) -> Result<Reply, MeshError> {
-        call::call(self, request, on_silence, intake).await
+        call::call(self, request, manner, intake).await
     }
 
     /// Asks one node, once: what only that node can answer.
@@ -215,6 +215,13 @@ impl Mesh {
         !self.candidates(model, digest, &[], &mut self.policy()).is_empty()
     }
 
+    /// Which nodes would be asked for this model now, in the order in which they were given.
+    pub fn available_nodes(&self, model: &str, digest: &[u8; 32]) -> Vec<bool> {
+        let candidates = self.candidates(model, digest, &[], &mut self.policy());
+        let is_candidate = |index| candidates.iter().any(|candidate| candidate.index == index);
+        (0..self.inner.links.len()).map(is_candidate).collect()
+    }
+
     /// Returns once some node is connected.
     pub async fn connected(&self) {
         let mut changed = self.inner.changed.clone();
@@ -229,10 +236,16 @@ impl Mesh {
     }
 
     /// A connected node for the model that is not among `tried`.
-    fn pick(&self, request: &Request, tried: &[usize]) -> Option<(usize, Arc<Link>, Connection)> {
+    fn pick(
+        &self,
+        request: &Request,
+        first: Option<usize>,
+        tried: &[usize],
+    ) -> Option<(usize, Arc<Link>, Connection)> {
         let mut policy = self.policy();
         let candidates = self.candidates(&request.model, &request.digest, tried, &mut policy);
-        let index = policy.rotation.pick(&candidates)?;
+        let wanted = first.filter(|first| candidates.iter().any(|candidate| candidate.index == *first));
+        let index = wanted.or_else(|| policy.rotation.pick(&candidates))?;
         let link = self.inner.links.get(index)?.clone();
         let connection = link.connection()?;
         Some((index, link, connection))

@@ -6,7 +6,7 @@
 mod survival;
 
 use kerf_identity::{Authority, Identity, PeerIdentity, Role};
-use kerf_mesh::{Mesh, MeshConfig, MeshFailure, NodeAddress, NodeState, OnSilence};
+use kerf_mesh::{Manner, Mesh, MeshConfig, MeshFailure, NodeAddress, NodeState};
 use kerf_tensor::{DType, NamedTensor, Tensor};
 use kerf_transport::{Client, Config, Drained, Handler, Server, Source};
 use kerf_wire::{
@@ -261,7 +261,7 @@ async fn a_tensor_that_is_still_made_goes_to_the_next_node_from_its_start() {
         maker.finish();
     };
     let mut taken = Taken(0, Vec::new());
-    let (reply, ()) = tokio::join!(mesh.call_into(&request, OnSilence::GiveUp, &mut taken), make);
+    let (reply, ()) = tokio::join!(mesh.call_into(&request, Manner::default(), &mut taken), make);
     let reply = reply.unwrap();
     assert_eq!((reply.node.as_str(), reply.attempts, taken.0), ("c2", 2, 2));
     assert_eq!(reply.answer.tensors[0].data, Payload::Taken { bytes: 100_000 });

@@ -1,6 +1,7 @@
 //! Links that go dark, over an emulated one.
 
 use super::*;
+use kerf_mesh::{Manner, OnSilence};
 use kerf_testbed::link::{Link, LinkSettings};
 
 const RTT: Duration = Duration::from_millis(30);
@@ -17,7 +18,7 @@ fn link(fleet: &mut Fleet, node: &Handle) -> Link {
 }
 
 async fn wait_out(mesh: &Mesh, request: &Request) -> Result<kerf_mesh::Reply, kerf_mesh::MeshError> {
-    mesh.call_into(request, OnSilence::WaitOut, &mut ()).await
+    mesh.call_into(request, Manner { on_silence: OnSilence::WaitOut, first: None }, &mut ()).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
