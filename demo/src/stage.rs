@@ -19,7 +19,7 @@ use kerf_serving::{Served, open_engines};
 use kerf_settings::{
     CloudAddress, CloudLimits, CloudSettings, CodecChoice, EdgeLimits, EdgeSettings, EngineSettings,
     ExitChoice, Fallback, IdentityFiles, LinkSettings, LogFormat, LogSettings, ModelSettings, PlanSettings,
-    Share, Split,
+    RaceChoice, Share, Split,
 };
 use kerf_tensor::Tensor;
 use std::net::SocketAddr;
@@ -210,6 +210,7 @@ impl Stage {
                 audit_bytes: 0,
                 agreement: Share::ALL,
                 fallback: Fallback::Required,
+                race: RaceChoice::Deadline,
                 deadline: Duration::from_secs(5),
             }],
             limits: EdgeLimits { concurrency: 2, queue: 256, memory: MEMORY, body: 64 << 20 },

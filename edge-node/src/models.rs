@@ -1,11 +1,13 @@
 //! Models as this edge node serves them: loaded, and with their route chosen.
 
+use crate::course::{Course, Way};
 use crate::exits::{Exits, ExitsError, Watch};
-use kerf_bundle::Coding;
+use kerf_bundle::{Coding, MeasuredCodec};
+use kerf_planner::Coded;
 use kerf_serving::{LoadError, Served};
 pub(crate) use kerf_settings::Fallback;
-use kerf_settings::{CodecChoice, ExitChoice, ModelSettings, PlanSettings, Split};
-use std::sync::atomic::{AtomicU64, Ordering};
+use kerf_settings::{CodecChoice, ExitChoice, ModelSettings, PlanSettings, RaceChoice, Split};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -15,8 +17,8 @@ const RESERVE_FLOOR: Duration = Duration::from_millis(10);
 /// A model and its settings on this node.
 pub(crate) struct Model {
     pub(crate) served: Arc<Served>,
-    /// The way that requests take now, and what the plan that chose it expects.
-    way: Mutex<(Way, Option<String>)>,
+    /// The course that requests take now, and what the plan that chose it expects.
+    course: Mutex<(Course, Option<String>)>,
     /// Whether plans may change it.
     pub(crate) is_planned: bool,
     codec: CodecChoice,
@@ -27,21 +29,13 @@ pub(crate) struct Model {
     /// Boundaries before this one never leave the node.
     pub(crate) privacy_floor: usize,
     pub(crate) fallback: Fallback,
+    pub(crate) race: RaceChoice,
     /// Time given to a request that names none.
     pub(crate) deadline: Duration,
     /// Recent time of a local tail in microseconds; 0 until there was one.
     tail_us: AtomicU64,
-}
-
-/// The way of a request; one takes it whole, since plans change it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Way {
-    /// Boundary to ship from: 0 ships the inputs, the last one nothing.
-    pub(crate) split: usize,
-    /// How its tensors travel.
-    pub(crate) there: Coding,
-    /// How the answer may.
-    pub(crate) back: Coding,
+    /// Whether a range is being compiled in the background.
+    is_fusing: AtomicBool,
 }
 
 /// Why a model of the settings cannot be served.
@@ -123,21 +117,23 @@ impl Model {
         };
         Ok(Self {
             served,
-            way: Mutex::new((way, None)),
+            course: Mutex::new((Course::Fixed(way), None)),
             is_planned,
             codec,
             agreement,
             exits,
             privacy_floor: plan.privacy_floor.into(),
             fallback: settings.fallback,
+            race: settings.race,
             deadline: settings.deadline,
             tail_us: AtomicU64::new(0),
+            is_fusing: AtomicBool::new(false),
         })
     }
 
-    /// The way that requests take now.
-    pub(crate) fn way(&self) -> Way {
-        self.way.lock().unwrap_or_else(PoisonError::into_inner).0
+    /// The course that requests take now. One takes it whole, since plans change it.
+    pub(crate) fn course(&self) -> Course {
+        self.course.lock().unwrap_or_else(PoisonError::into_inner).0.clone()
     }
 
     /// The way that requests would take with this split.
@@ -145,22 +141,67 @@ impl Model {
         codings(&self.served, split, &self.codec, self.agreement)
     }
 
-    /// Boundary to ship from.
-    pub(crate) fn split(&self) -> usize {
-        self.way().split
+    /// How answers come back where requests decide: what answers lose, tensors on the way there cannot,
+    /// so by the codec with which both together take the fewest bytes where that is best.
+    pub(crate) fn answer_coding(&self) -> Coding {
+        let (CodecChoice::Auto, Some(codecs)) = (&self.codec, self.served.codecs.measured()) else {
+            return Coding::RAW;
+        };
+        let last = self.served.last();
+        // Shares are quotients of small integers; their sums are not.
+        let there = |agreement: f64| {
+            let at = |boundary| codecs.smallest(boundary, agreement - 1e-9);
+            let bytes = (self.privacy_floor..last).filter_map(at).map(|codec| codec.bytes.mean);
+            bytes.min_by(f64::total_cmp).unwrap_or(f64::MAX)
+        };
+        let allowed = codecs.at(last).filter(|codec| codec.expected >= self.agreement);
+        let both = |codec: &MeasuredCodec| codec.bytes.mean + there(self.agreement + 1.0 - codec.expected);
+        let best = allowed.min_by(|a, b| both(a).total_cmp(&both(b)));
+        best.and_then(|codec| Coding::from_number(codec.id)).unwrap_or(Coding::RAW)
+    }
+
+    /// The codecs that tensors may travel by from a boundary, as they were measured.
+    pub(crate) fn codings_at(&self, boundary: usize) -> Vec<Coded> {
+        let codecs = self.served.codecs.measured().into_iter().flat_map(|codecs| codecs.at(boundary));
+        let is_meant = |codec: &&MeasuredCodec| match &self.codec {
+            CodecChoice::Auto => codec.is_on_front && codec.id != Coding::RAW.number(),
+            CodecChoice::Raw => false,
+            CodecChoice::Named(name) => codec.name == *name,
+        };
+        codecs.filter(is_meant).map(Coded::from).collect()
+    }
+
+    /// Least share of answers that codecs must leave as they are.
+    pub(crate) fn floor(&self) -> f64 {
+        match self.codec {
+            CodecChoice::Auto => self.agreement,
+            // What is asked for by name is used.
+            CodecChoice::Raw | CodecChoice::Named(_) => 0.0,
+        }
+    }
+
+    /// What packing measured of a coding; none for tensors as they are.
+    pub(crate) fn measured(&self, boundary: usize, coding: Coding) -> Option<Coded> {
+        let codecs = self.served.codecs.measured().filter(|_| coding != Coding::RAW)?;
+        codecs.at(boundary).find(|codec| codec.id == coding.number()).map(Coded::from)
     }
 
     /// What the plan in force expects, for people.
     pub(crate) fn plan(&self) -> Option<String> {
-        self.way.lock().unwrap_or_else(PoisonError::into_inner).1.clone()
+        self.course.lock().unwrap_or_else(PoisonError::into_inner).1.clone()
     }
 
-    /// Exits on the way to a split, and their boundaries. An exit that is closed remains a stop: the
-    /// ranges between stops are those that are compiled.
-    pub(crate) fn stops(&self, split: usize) -> impl Iterator<Item = (usize, usize)> {
+    /// Boundaries of exits, in order. An exit that is closed remains a stop: the ranges between stops
+    /// are those that are compiled.
+    pub(crate) fn exit_boundaries(&self) -> impl Iterator<Item = usize> {
         let heads = self.exits.as_ref().and(self.served.heads.as_ref());
         let exits = heads.into_iter().flat_map(|heads| &heads.fitted().exits);
-        exits.map(|exit| usize::from(exit.boundary)).enumerate().filter(move |(_, at)| *at <= split)
+        exits.map(|exit| usize::from(exit.boundary))
+    }
+
+    /// The exit at a boundary.
+    pub(crate) fn exit_at(&self, boundary: usize) -> Option<usize> {
+        self.exit_boundaries().position(|exit| exit == boundary)
     }
 
     /// What a request for these outputs is held to on its way past the exits; none where no exit could
@@ -171,47 +212,55 @@ impl Model {
         answers.then(|| exits.watch(rand::random()))
     }
 
-    /// Compiles what a split needs first, and keeps what must never have to be compiled.
-    pub(crate) fn prepare(&self, split: usize) -> Result<(), LoadError> {
+    /// Sends requests along another course, once the ranges that it runs are ready; those of the course
+    /// before that it does not run may be dropped. Requests under way end as they began.
+    pub(crate) fn follow(&self, course: Course, said: Option<String>) -> Result<(), LoadError> {
+        let needed = self.ranges(&course);
         let required = self.fallback == Fallback::Required;
-        for (from, to) in self.ranges(split) {
+        for &(from, to) in &needed {
             self.served.prepare(from, to, required)?;
         }
-        for (exit, _) in self.stops(split) {
+        let asked = |boundary: &usize| needed.iter().any(|(_, to)| to == boundary);
+        for (exit, _) in self.exit_boundaries().enumerate().filter(|(_, boundary)| asked(boundary)) {
             self.served.prepare_head(exit)?;
         }
-        if split < self.served.last() && required {
-            self.served.prepare(split, self.served.last(), true)?;
+        let before = {
+            let mut now = self.course.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::replace(&mut *now, (course, said)).0
+        };
+        let unneeded = self.ranges(&before).into_iter().filter(|range| !needed.contains(range));
+        for (from, to) in unneeded {
+            // Another tail takes another time.
+            self.tail_us.store(0, Ordering::Relaxed);
+            self.served.release(from, to);
         }
         Ok(())
     }
 
-    /// Moves the split once what it needs is ready. Requests under way end as they began.
-    pub(crate) fn follow(&self, split: usize, plan: String) -> Result<(), LoadError> {
-        let before = self.split();
-        if split != before {
-            self.prepare(split)?;
+    /// Compiles a range in the background, where a chain of others has served for it; one at a time.
+    pub(crate) fn fuse(self: &Arc<Self>, from: usize, to: usize) {
+        if self.is_fusing.swap(true, Ordering::AcqRel) {
+            return;
         }
-        let way = self.way_from(split);
-        *self.way.lock().unwrap_or_else(PoisonError::into_inner) = (way, Some(plan));
-        if split == before {
-            return Ok(());
-        }
-        // Another tail takes another time.
-        self.tail_us.store(0, Ordering::Relaxed);
-        let last = self.served.last();
-        let needed: Vec<_> = self.ranges(split).into_iter().chain([(split, last)]).collect();
-        let held = self.ranges(before).into_iter().chain([(before, last)]);
-        let unneeded = held.filter(|range| !needed.contains(range));
-        unneeded.for_each(|(from, to)| self.served.release(from, to));
-        Ok(())
+        let model = Arc::clone(self);
+        tokio::task::spawn_blocking(move || {
+            if let Err(error) = model.served.prepare(from, to, false) {
+                let name = &model.served.name;
+                tracing::warn!(model = name, %error, "several segments go on serving for one");
+            }
+            model.is_fusing.store(false, Ordering::Release);
+        });
     }
 
-    /// From the inputs to a split, as requests run there.
-    fn ranges(&self, split: usize) -> Vec<(usize, usize)> {
-        let stops = self.stops(split).map(|(_, boundary)| boundary).chain([split]);
-        let ranges = stops.scan(0, |from, to| Some((std::mem::replace(from, to), to)));
-        ranges.filter(|(from, to)| from < to).collect()
+    /// What a course runs here; the rest after a failed call only where that must not have to be
+    /// compiled first.
+    fn ranges(&self, course: &Course) -> Vec<(usize, usize)> {
+        let (last, way) = (self.served.last(), course.way());
+        let mut ranges = course.ranges(self.exit_boundaries(), last);
+        if let (Course::Fixed(_), Fallback::BestEffort | Fallback::None) = (course, self.fallback) {
+            ranges.retain(|(from, _)| *from < way.split);
+        }
+        ranges
     }
 
     /// How long the cloud may take: what is left until `deadline`, less what finishing here would
@@ -226,6 +275,23 @@ impl Model {
             known => Duration::from_micros(known) * 2 + RESERVE_FLOOR,
         };
         left.saturating_sub(reserve)
+    }
+
+    /// When this node begins to work on what it shipped as well, if it ever does.
+    pub(crate) fn race_begins(&self, way: &Way, deadline: Instant, now: Instant) -> Option<Instant> {
+        if self.fallback == Fallback::None {
+            return None;
+        }
+        if let Some(chosen) = way.chosen {
+            let after =
+                chosen.local_after.map(|after| Duration::try_from_secs_f64(after).unwrap_or_default());
+            return after.map(|after| now + after.min(deadline.saturating_duration_since(now)));
+        }
+        match self.race {
+            RaceChoice::Never => None,
+            RaceChoice::Deadline => Some(now + self.patience(deadline, now)),
+            RaceChoice::Always => Some(now),
+        }
     }
 
     /// Notes the time of a local tail: rises at once, falls slowly.
@@ -251,5 +317,5 @@ fn codings(served: &Served, split: usize, choice: &CodecChoice, agreement: f64) 
         }),
     };
     let (there, back) = codings.unwrap_or((Coding::RAW, Coding::RAW));
-    Way { split, there, back }
+    Way { split, there, back, chosen: None }
 }

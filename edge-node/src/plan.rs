@@ -5,16 +5,21 @@
 //! model runs here.
 
 mod choose;
+mod pilots;
 
+use crate::course::Course;
 use crate::models::Model;
 use crate::service::Service;
 use choose::{choose, with_power};
+use kerf_mesh::NodeStatus;
 use kerf_mesh::{AskError, NodeState};
 use kerf_profile::Profile;
 use kerf_serving::ProfileFolder;
 use kerf_settings::{ExpectedLink, PlanSettings};
+use kerf_steer::MAX_NODES;
 use kerf_tensor::{DType, NamedTensor, Tensor};
 use kerf_wire::{Ask, CODEC_RAW, CodedTensor, PROFILE, Request, RequestId};
+use pilots::steered;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -149,23 +154,37 @@ impl Planning {
             );
         }
         let nodes = self.service.pipeline.mesh.status();
-        let clouds = nodes.into_iter().filter_map(|node| match self.profiles.of(served, &node.node) {
-            Ok(profile) => Some((node.node, profile?)),
+        let known = |(index, node): (usize, NodeStatus)| match self.profiles.of(served, &node.node) {
+            Ok(profile) => Some((index, node.node, profile?)),
             Err(error) => {
                 tracing::warn!(model = name, %error, "a profile of no use");
                 None
             }
-        });
-        let choices = clouds.filter_map(|(node, cloud)| {
-            choose(model, &own, (&node, &cloud), &self.link, &self.wish)
+        };
+        let clouds: Vec<_> = nodes.into_iter().enumerate().filter_map(known).take(MAX_NODES).collect();
+        let choices = clouds.iter().filter_map(|(_, node, cloud)| {
+            choose(model, &own, (node, cloud), &self.link, &self.wish)
                 .inspect_err(|error| tracing::warn!(model = name, node, %error, "no plan"))
                 .ok()
         });
         let Some(best) = choices.min_by(|a, b| a.score.total_cmp(&b.score)) else {
             return tracing::warn!(model = name, "no plan: no cloud node gave its profile yet");
         };
+        let planned = model.way_from(best.split);
+        let course = match steered(model, &own, &clouds, &self.link, &self.wish, planned) {
+            Ok((steered, stops)) => {
+                let at: Vec<String> = stops.boundaries.iter().map(|stop| format!("b{stop}")).collect();
+                let lost = format!("{:.1}%", stops.mean_regret * 100.0);
+                tracing::info!(model = name, stops = at.join(" "), lost, "requests decide for themselves");
+                Course::Steered(Arc::new(steered))
+            }
+            Err(error) => {
+                tracing::warn!(model = name, %error, "requests do not decide for themselves; all follow the plan");
+                Course::Fixed(planned)
+            }
+        };
         let said = best.said.clone();
-        match model.follow(best.split, best.said) {
+        match model.follow(course, Some(best.said)) {
             Ok(()) => {
                 tracing::info!(model = name, split = %format!("b{}", best.split), plan = said, "planned")
             }

@@ -9,7 +9,7 @@ use kerf_profile::Profile;
 use kerf_settings::{
     CloudAddress, CloudLimits, CloudSettings, CodecChoice, EdgeLimits, EdgeSettings, EngineKind,
     EngineSettings, ExitChoice, Fallback, IdentityFiles, LinkSettings, LogFormat, LogSettings, ModelSettings,
-    PlanSettings, Share, Split,
+    PlanSettings, RaceChoice, Share, Split,
 };
 use kerf_testbed::link::{self, Link, PipeSettings};
 use std::net::SocketAddr;
@@ -114,6 +114,7 @@ impl Nodes {
                 exits: ExitChoice::None,
                 audit: Share::NONE,
                 audit_bytes: 0,
+                race: RaceChoice::Never,
                 agreement: Share::ALL,
                 fallback: Fallback::None,
                 deadline: PATIENCE,
