@@ -141,8 +141,6 @@ impl Config {
             .max_concurrent_uni_streams(VarInt::from_u32(0))
             .stream_receive_window(self.stream_window.into())
             .receive_window(self.connection_window.into())
-            // Of streams equally urgent, the first goes first: sharing would delay each to the end of all.
-            .send_fairness(false)
             // Datagrams are empty probes, see `stall`: nobody reads them.
             .datagram_receive_buffer_size(Some(4096));
         (Arc::new(transport), meter)

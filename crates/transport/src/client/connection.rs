@@ -1,7 +1,7 @@
 use super::handshake::{Stage, Target, confirmed};
 use super::ledger::{Ledger, UnderWay};
 use crate::stall::{Verdict, Watch};
-use crate::stream::{Receiver, SendError, Sender, all_made, urgency};
+use crate::stream::{Receiver, SendError, Sender, all_made};
 use crate::{CallError, CallFailure, Config, ConnectError, close};
 use bytes::Bytes;
 use kerf_wire::{Arrival, Decoder, Frame, Intake, Limits, Request, Response};
@@ -232,7 +232,7 @@ impl Connection {
         let bytes = request.tensors.iter().map(|tensor| tensor.data.bytes()).sum();
         let (send, receive) = self.quic.open_bi().await?;
         let mut sender = Sender::new(send, close::CANCELLED);
-        sender.set_urgency(urgency(bytes));
+        sender.set_size(bytes);
         let (ahead, under_way) = self.ledger.begin(bytes);
         let mut under_way: Option<UnderWay> = Some(under_way);
         let delivered = sender.stream.stopped();
