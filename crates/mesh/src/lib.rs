@@ -228,8 +228,11 @@ impl Mesh {
         self.inner.links.iter().map(|link| link.status()).collect()
     }
 
-    /// A connected node for the model that is not among `tried`.
+    /// A connected node for the model that is not among `tried`, unless those are enough.
     fn pick(&self, request: &Request, tried: &[usize]) -> Option<(usize, Arc<Link>, Connection)> {
+        if tried.len() >= self.inner.config.attempts as usize {
+            return None;
+        }
         let mut policy = self.policy();
         let candidates = self.candidates(&request.model, &request.digest, tried, &mut policy);
         let index = policy.rotation.pick(&candidates)?;
@@ -238,30 +241,31 @@ impl Mesh {
         Some((index, link, connection))
     }
 
-    /// A connection for a request that was lost on others, each to its node; or, for one that was sent
-    /// nowhere yet, to any node that is silent. Waits for it while there may be one.
-    async fn revived(&self, lost: &[(usize, Connection)]) -> Option<(usize, Arc<Link>, Connection)> {
+    /// A connection for a request that was `tried` on some nodes, and whose links to some of those were
+    /// `lost`: to another node, or a new one to one of the latter. Waits for it while there may be one.
+    async fn revived(
+        &self,
+        request: &Request,
+        tried: &[usize],
+        lost: &[(usize, Connection)],
+    ) -> Option<(usize, Arc<Link>, Connection)> {
         let mut changed = self.inner.changed.clone();
         loop {
             changed.mark_unchanged();
-            let mut silent = false;
-            for (index, link) in self.inner.links.iter().enumerate() {
-                let before = lost.iter().find(|(other, _)| *other == index);
-                if before.is_none() && !lost.is_empty() {
-                    continue;
-                }
-                let fresh = link.next_connection().filter(|connection| match before {
-                    Some((_, lost)) => connection.id() != lost.id(),
-                    // Early data is for what an established connection lost.
-                    None => !connection.is_early(),
-                });
-                if let Some(connection) = fresh {
-                    return Some((index, link.clone(), connection));
-                }
-                silent |= link.is_silent();
+            if let Some(other) = self.pick(request, tried) {
+                return Some(other);
             }
+            for (index, lost) in lost {
+                let link = self.inner.links.get(*index)?;
+                if let Some(connection) = link.next_connection().filter(|next| next.id() != lost.id()) {
+                    return Some((*index, link.clone(), connection));
+                }
+            }
+            let may_return =
+                |index: usize| !tried.contains(&index) || lost.iter().any(|(lost, _)| *lost == index);
+            let silent = |(index, link): (usize, &Arc<Link>)| link.is_silent() && may_return(index);
             // The sender lives in the links, which `self` keeps.
-            if !silent || changed.changed().await.is_err() {
+            if !self.inner.links.iter().enumerate().any(silent) || changed.changed().await.is_err() {
                 return None;
             }
         }

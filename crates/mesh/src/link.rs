@@ -212,10 +212,21 @@ async fn ended(
             }
         }
         // How it ended, others say.
-        std::future::pending::<()>().await;
+        std::future::pending().await
+    };
+    let renewing = async {
+        loop {
+            tokio::time::sleep(RENEWS).await;
+            match client.connect(address, link.name()).await {
+                // The tickets come after the handshake.
+                Ok(_leaves_them) => tokio::time::sleep(Duration::from_secs(1)).await,
+                Err(error) => tracing::debug!(node = link.name(), %error, "no new tickets"),
+            }
+        }
     };
     tokio::select! {
-        () = moving => String::new(),
+        end = moving => end,
+        end = renewing => end,
         end = connection.closed() => {
             if let CallFailure::Lost(_) = end.failure {
                 link.lose(connection);
@@ -240,6 +251,9 @@ async fn moved(address: SocketAddr) {
         }
     }
 }
+
+/// From stock of tickets to stock of tickets: they are good for a day.
+const RENEWS: Duration = Duration::from_secs(8 * 3600);
 
 /// From look to look at this host's address: a few system calls, and no packet.
 const MOVES: Duration = Duration::from_millis(500);

@@ -83,6 +83,35 @@ async fn who_can_do_without_is_told_soon_and_new_requests_at_once() {
     assert!(!reply.unwrap().again);
 }
 
+#[tokio::test]
+async fn waiting_is_for_silence_not_for_refusals() {
+    let mut fleet = Fleet::new();
+    let node = fleet.start("c1", Some(Reason::Overloaded), Duration::ZERO);
+    let silent = fleet.start("c2", None, Duration::ZERO);
+    let link = link(&mut fleet, &silent);
+    let mesh = fleet.mesh(2).await;
+    let asked = request(0);
+    let (reply, ()) = tokio::join!(wait_out(&mesh, &asked), async {
+        link.pause();
+        tokio::time::sleep(Duration::from_millis(800)).await;
+        link.resume();
+    });
+    assert_eq!(reply.unwrap().node, "c2");
+    assert!(node.asked.load(Ordering::SeqCst) <= 1);
+    drop(link);
+    silent.stop.send(()).unwrap();
+    silent.done.await.unwrap();
+    let alone = Mesh::new(
+        Client::new(fleet.identity(Role::Edge, "gw-1"), Config::default()).unwrap(),
+        fleet.nodes[..1].to_vec(),
+        CONFIG,
+    );
+    alone.connected().await;
+    let start = Instant::now();
+    assert_eq!(wait_out(&alone, &request(0)).await.unwrap_err().failure, MeshFailure::Exhausted);
+    assert!(start.elapsed() < CONFIG.stall);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_idle_link_that_goes_dark_is_found_out_and_found_again() {
     let mut fleet = Fleet::new();

@@ -7,6 +7,7 @@ mod calls;
 mod chunks;
 mod drain;
 mod loss;
+mod moves;
 mod once;
 mod relay;
 mod resume;
