@@ -61,6 +61,8 @@ pub struct Config {
     /// Whether tensors that are still being encoded are sent, to peers that know chunks too. Without,
     /// this end passes for one of before there were chunks.
     pub chunks: bool,
+    /// Whether a server takes connections over TCP too, at the same port.
+    pub tcp: bool,
     /// Tickets that a server gives to each connection. A client spends one per connection that it
     /// begins, and gets as many again.
     pub tickets: usize,
@@ -91,6 +93,7 @@ impl Default for Config {
             socket_buffer: 4 << 20,
             limits: Limits::default(),
             chunks: true,
+            tcp: true,
             tickets: 8,
             sessions: 8192,
         }

@@ -38,6 +38,15 @@ pub struct Exchange {
     pub ahead: u64,
 }
 
+/// How a connection's packets travel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Way {
+    /// As UDP datagrams.
+    Udp,
+    /// Through TLS over TCP, one behind the other.
+    Tcp,
+}
+
 /// Counters of a connection since it began.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ConnectionStats {
@@ -73,6 +82,11 @@ impl Connection {
     /// The node at the other end.
     pub fn node(&self) -> &str {
         &self.target.node
+    }
+
+    /// How its packets travel.
+    pub fn way(&self) -> Way {
+        if self.target.tunnel.is_some() { Way::Tcp } else { Way::Udp }
     }
 
     /// Tells it from other connections of the client.

@@ -11,6 +11,7 @@ mod moves;
 mod once;
 mod relay;
 mod resume;
+mod tcp;
 mod trust;
 
 use kerf_identity::{Authority, Identity, PeerIdentity, Role};
