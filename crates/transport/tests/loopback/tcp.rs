@@ -13,6 +13,7 @@ async fn firewall(server: SocketAddr) -> (SocketAddr, JoinHandle<()>) {
         while let Ok((mut from, _)) = listener.accept().await {
             streams.spawn(async move {
                 let mut to = TcpStream::connect(server).await.unwrap();
+                from.set_nodelay(true).and_then(|()| to.set_nodelay(true)).unwrap();
                 let _ = tokio::io::copy_bidirectional(&mut from, &mut to).await;
             });
         }
