@@ -16,6 +16,7 @@ pub mod policy;
 
 pub use call::{Attempt, MeshError, MeshFailure, OnSilence, Reply};
 
+pub use kerf_transport::Way;
 use kerf_transport::{CallError, CallFailure, Client, Connection};
 use kerf_wire::{Answer, Intake, Refusal, Request, Response};
 use link::Link;
@@ -44,6 +45,10 @@ pub struct MeshConfig {
     pub vigil: Duration,
     /// An attempt to connect that takes longer has failed.
     pub connect_timeout: Duration,
+    /// A node that is not heard over UDP for so long is tried over TCP as well; `None`: never.
+    pub tcp_after: Option<Duration>,
+    /// How often a node that is connected over TCP is tried over UDP.
+    pub udp_again: Duration,
     /// Pause after the first failure to connect; doubles with each.
     pub backoff_min: Duration,
     /// Longest pause between attempts to connect.
@@ -60,6 +65,8 @@ impl Default for MeshConfig {
             stall: Duration::from_millis(500),
             vigil: Duration::from_secs(60),
             connect_timeout: Duration::from_secs(3),
+            tcp_after: Some(Duration::from_secs(1)),
+            udp_again: Duration::from_secs(60),
             backoff_min: Duration::from_millis(100),
             backoff_max: Duration::from_secs(5),
             attempts: 3,
@@ -77,6 +84,8 @@ pub struct NodeStatus {
     pub address: String,
     /// Whether it takes requests.
     pub state: NodeState,
+    /// How its packets travel, while connected.
+    pub way: Option<Way>,
     /// Smoothed round-trip time, while connected.
     pub rtt: Option<Duration>,
     /// Requests that wait for its response.
