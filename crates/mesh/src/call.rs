@@ -108,14 +108,17 @@ pub(crate) async fn call(
         if left.is_zero() {
             break MeshFailure::Deadline;
         }
-        let other =
-            (tried.len() < config.attempts as usize).then(|| mesh.pick(request, first, &tried)).flatten();
-        let picked = match other {
-            None if on_silence == OnSilence::WaitOut || !lost.is_empty() => {
-                let patience = if on_silence == OnSilence::WaitOut { left } else { left.min(config.stall) };
-                tokio::time::timeout(patience, mesh.revived(&lost)).await.unwrap_or_default()
+        let patience = match (on_silence, lost.is_empty()) {
+            (OnSilence::WaitOut, _) => left,
+            (OnSilence::GiveUp, false) => left.min(config.stall),
+            (OnSilence::GiveUp, true) => Duration::ZERO,
+        };
+        let picked = match mesh.pick(request, first, &tried) {
+            None if patience > Duration::ZERO => {
+                let revived = mesh.revived(request, &tried, &lost);
+                tokio::time::timeout(patience, revived).await.unwrap_or_default()
             }
-            other => other,
+            picked => picked,
         };
         let Some((index, link, connection)) = picked else {
             break match attempts.is_empty() {

@@ -16,6 +16,7 @@ pub mod policy;
 
 pub use call::{Attempt, Manner, MeshError, MeshFailure, OnSilence, Reply};
 
+pub use kerf_transport::Way;
 use kerf_transport::{CallError, CallFailure, Client, Connection};
 use kerf_wire::{Answer, Intake, Refusal, Request, Response};
 use link::Link;
@@ -44,6 +45,10 @@ pub struct MeshConfig {
     pub vigil: Duration,
     /// An attempt to connect that takes longer has failed.
     pub connect_timeout: Duration,
+    /// A node that is not heard over UDP for so long is tried over TCP as well; `None`: never.
+    pub tcp_after: Option<Duration>,
+    /// How often a node that is connected over TCP is tried over UDP.
+    pub udp_again: Duration,
     /// Pause after the first failure to connect; doubles with each.
     pub backoff_min: Duration,
     /// Longest pause between attempts to connect.
@@ -60,6 +65,8 @@ impl Default for MeshConfig {
             stall: Duration::from_millis(500),
             vigil: Duration::from_secs(60),
             connect_timeout: Duration::from_secs(3),
+            tcp_after: Some(Duration::from_secs(1)),
+            udp_again: Duration::from_secs(60),
             backoff_min: Duration::from_millis(100),
             backoff_max: Duration::from_secs(5),
             attempts: 3,
@@ -77,6 +84,8 @@ pub struct NodeStatus {
     pub address: String,
     /// Whether it takes requests.
     pub state: NodeState,
+    /// How its packets travel, while connected.
+    pub way: Option<Way>,
     /// Smoothed round-trip time, while connected.
     pub rtt: Option<Duration>,
     /// Requests that wait for its response.
@@ -235,13 +244,16 @@ impl Mesh {
         self.inner.links.iter().map(|link| link.status()).collect()
     }
 
-    /// A connected node for the model that is not among `tried`.
+    /// A connected node for the model that is not among `tried`, unless those are enough.
     fn pick(
         &self,
         request: &Request,
         first: Option<usize>,
         tried: &[usize],
     ) -> Option<(usize, Arc<Link>, Connection)> {
+        if tried.len() >= self.inner.config.attempts as usize {
+            return None;
+        }
         let mut policy = self.policy();
         let candidates = self.candidates(&request.model, &request.digest, tried, &mut policy);
         let wanted = first.filter(|first| candidates.iter().any(|candidate| candidate.index == *first));
@@ -251,30 +263,31 @@ impl Mesh {
         Some((index, link, connection))
     }
 
-    /// A connection for a request that was lost on others, each to its node; or, for one that was sent
-    /// nowhere yet, to any node that is silent. Waits for it while there may be one.
-    async fn revived(&self, lost: &[(usize, Connection)]) -> Option<(usize, Arc<Link>, Connection)> {
+    /// A connection for a request that was `tried` on some nodes, and whose links to some of those were
+    /// `lost`: to another node, or a new one to one of the latter. Waits for it while there may be one.
+    async fn revived(
+        &self,
+        request: &Request,
+        tried: &[usize],
+        lost: &[(usize, Connection)],
+    ) -> Option<(usize, Arc<Link>, Connection)> {
         let mut changed = self.inner.changed.clone();
         loop {
             changed.mark_unchanged();
-            let mut silent = false;
-            for (index, link) in self.inner.links.iter().enumerate() {
-                let before = lost.iter().find(|(other, _)| *other == index);
-                if before.is_none() && !lost.is_empty() {
-                    continue;
-                }
-                let fresh = link.next_connection().filter(|connection| match before {
-                    Some((_, lost)) => connection.id() != lost.id(),
-                    // Early data is for what an established connection lost.
-                    None => !connection.is_early(),
-                });
-                if let Some(connection) = fresh {
-                    return Some((index, link.clone(), connection));
-                }
-                silent |= link.is_silent();
+            if let Some(other) = self.pick(request, tried) {
+                return Some(other);
             }
+            for (index, lost) in lost {
+                let link = self.inner.links.get(*index)?;
+                if let Some(connection) = link.next_connection().filter(|next| next.id() != lost.id()) {
+                    return Some((*index, link.clone(), connection));
+                }
+            }
+            let may_return =
+                |index: usize| !tried.contains(&index) || lost.iter().any(|(lost, _)| *lost == index);
+            let silent = |(index, link): (usize, &Arc<Link>)| link.is_silent() && may_return(index);
             // The sender lives in the links, which `self` keeps.
-            if !silent || changed.changed().await.is_err() {
+            if !self.inner.links.iter().enumerate().any(silent) || changed.changed().await.is_err() {
                 return None;
             }
         }

@@ -4,7 +4,7 @@ mod revive;
 
 use crate::policy::Backoff;
 use crate::{MeshConfig, NodeAddress, NodeState, NodeStatus};
-use kerf_transport::{CallFailure, Client, Connection};
+use kerf_transport::{CallFailure, Client, ConnectError, Connection, Way};
 use revive::Revived;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -114,6 +114,7 @@ impl Link {
             node: self.node.node.clone(),
             address: self.node.address.clone(),
             state: name,
+            way: connection.map(Connection::way),
             rtt: connection.map(Connection::rtt),
             outstanding: self.outstanding(),
             last_error: state.last_error.clone(),
@@ -162,21 +163,27 @@ pub(crate) async fn maintain(link: Arc<Link>, mut client: Client, config: MeshCo
         let pause = match connect(&link.node, &client, &config, turn).await {
             Ok((mut connection, mut address)) => {
                 let since = Instant::now();
-                tracing::info!(node = link.name(), address = link.node.address, "connected");
                 let end = loop {
+                    let way = connection.way();
+                    tracing::info!(node = link.name(), address = link.node.address, ?way, "connected");
                     link.enter(Phase::Connected(connection.clone()));
-                    let end = ended(&link, &connection, &config, &client, address).await;
+                    let end = match ended(&link, &connection, &config, &client, address).await {
+                        End::Because(end) => end,
+                        End::Udp(better) => {
+                            // The old one stays for the requests that are on it.
+                            connection = better;
+                            continue;
+                        }
+                    };
                     if !link.is_silent() {
                         break end;
                     }
                     tracing::warn!(node = link.name(), "silent");
                     link.note(end.clone());
-                    let rtt = connection.stats().min_rtt;
-                    match revive::revive(&link, &client, &config, address, rtt).await {
+                    match revive::revive(&link, &client, &config, address, &connection).await {
                         Some(revived) => Revived { connection, address, client } = revived,
                         None => break end,
                     }
-                    tracing::info!(node = link.name(), "heard again");
                 };
                 tracing::warn!(node = link.name(), error = end, "disconnected");
                 link.fail(end);
@@ -193,15 +200,22 @@ pub(crate) async fn maintain(link: Arc<Link>, mut client: Client, config: MeshCo
     }
 }
 
-/// Waits for the connection's end, or for a silence that is one, and says why. Moves it along when this
-/// host's address changes.
+/// How a connection ceases to be a link's.
+enum End {
+    Because(String),
+    /// There is one that needs no TCP.
+    Udp(Connection),
+}
+
+/// Waits for the connection's end, or for a silence that is one. Moves it along when this host's address
+/// changes.
 async fn ended(
     link: &Link,
     connection: &Connection,
     config: &MeshConfig,
     client: &Client,
     address: SocketAddr,
-) -> String {
+) -> End {
     let moving = async {
         // Before the handshake is done, nothing may move.
         while connection.confirmed().await.is_ok() {
@@ -212,19 +226,40 @@ async fn ended(
             }
         }
         // How it ended, others say.
-        std::future::pending::<()>().await;
+        std::future::pending().await
+    };
+    let renewing = async {
+        loop {
+            tokio::time::sleep(RENEWS).await;
+            match client.connect(address, link.name()).await {
+                // The tickets come after the handshake.
+                Ok(_leaves_them) => tokio::time::sleep(Duration::from_secs(1)).await,
+                Err(error) => tracing::debug!(node = link.name(), %error, "no new tickets"),
+            }
+        }
+    };
+    let bettering = async {
+        while connection.way() == Way::Tcp {
+            tokio::time::sleep(config.udp_again).await;
+            if let Ok(better) = client.connect(address, link.name()).await {
+                return End::Udp(better);
+            }
+        }
+        std::future::pending().await
     };
     tokio::select! {
-        () = moving => String::new(),
+        end = moving => end,
+        end = renewing => end,
+        end = bettering => end,
         end = connection.closed() => {
             if let CallFailure::Lost(_) = end.failure {
                 link.lose(connection);
             }
-            end.to_string()
+            End::Because(end.to_string())
         }
         silence = connection.silent(config.stall) => {
             link.lose(connection);
-            format!("cloud/{}: {}", link.name(), CallFailure::Stalled { silence })
+            End::Because(format!("cloud/{}: {}", link.name(), CallFailure::Stalled { silence }))
         }
     }
 }
@@ -240,6 +275,9 @@ async fn moved(address: SocketAddr) {
         }
     }
 }
+
+/// From stock of tickets to stock of tickets: they are good for a day.
+const RENEWS: Duration = Duration::from_secs(8 * 3600);
 
 /// From look to look at this host's address: a few system calls, and no packet.
 const MOVES: Duration = Duration::from_millis(500);
@@ -267,7 +305,8 @@ async fn connect(
     found.rotate_left(start);
     let mut last = format!("cloud/{name}: {address} resolves to no address");
     for socket in found {
-        last = match tokio::time::timeout(config.connect_timeout, client.connect(socket, name)).await {
+        let connecting = either(client, config, socket, name);
+        last = match tokio::time::timeout(config.connect_timeout, connecting).await {
             Ok(Ok(connection)) => return Ok((connection, socket)),
             Ok(Err(error)) => error.to_string(),
             Err(_) => {
@@ -279,6 +318,36 @@ async fn connect(
         };
     }
     Err(last)
+}
+
+/// Connects over UDP, or over TCP where nothing is heard over UDP for a while.
+async fn either(
+    client: &Client,
+    config: &MeshConfig,
+    address: SocketAddr,
+    name: &str,
+) -> Result<Connection, ConnectError> {
+    let udp = client.connect(address, name);
+    let Some(after) = config.tcp_after else { return udp.await };
+    let tcp = async {
+        tokio::time::sleep(after).await;
+        client.connect_tcp(address, name).await
+    };
+    tokio::pin!(udp, tcp);
+    tokio::select! {
+        done = &mut udp => match done {
+            // An answer, or a word from the node: TCP would lead to the same one.
+            Err(ConnectError::Timeout { .. }) => tcp.await.or(done),
+            done => done,
+        },
+        done = &mut tcp => match done {
+            Ok(connection) => Ok(connection),
+            Err(error) => {
+                tracing::debug!(node = name, %error, "nor over TCP");
+                udp.await
+            }
+        },
+    }
 }
 
 /// All addresses of the name, within reason.

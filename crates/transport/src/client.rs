@@ -3,9 +3,10 @@ mod handshake;
 mod known;
 mod ledger;
 
-pub use connection::{Connection, ConnectionStats, Exchange};
+pub use connection::{Connection, ConnectionStats, Exchange, Way};
 pub use handshake::Opening;
 
+use crate::tunnel::Tunnel;
 use crate::{BindError, Config, ConnectError, close, socket};
 use handshake::Target;
 use kerf_identity::{Identity, SERVER_NAME};
@@ -42,9 +43,37 @@ impl Client {
     /// Connects to the cloud node `node`, and to no other that may be at `address`. Comes
     /// back when both ends have checked each other.
     pub async fn connect(&self, address: SocketAddr, node: &str) -> Result<Connection, ConnectError> {
+        self.confirm(address, node, async { self.open(address, node) }).await
+    }
+
+    /// As [`Self::connect`], over TCP: for networks that let no UDP pass.
+    pub async fn connect_tcp(&self, address: SocketAddr, node: &str) -> Result<Connection, ConnectError> {
+        self.confirm(address, node, self.open_tcp(address, node)).await
+    }
+
+    /// Begins to connect, as [`Self::connect`] does, and waits for nothing: with a ticket in stock,
+    /// [`Opening::early`] takes requests at once. Nothing limits the time that it takes but
+    /// [`Config::idle_timeout`].
+    pub fn open(&self, address: SocketAddr, node: &str) -> Result<Opening, ConnectError> {
+        self.begin(address, node, None)
+    }
+
+    /// As [`Self::open`], once there is a TCP connection to the node.
+    pub async fn open_tcp(&self, address: SocketAddr, node: &str) -> Result<Opening, ConnectError> {
+        let tunnel = Tunnel::open(&self.identity, address, node).await;
+        let tunnel = tunnel.map_err(|source| ConnectError::Tcp { node: node.to_owned(), address, source })?;
+        self.begin(address, node, Some(Arc::new(tunnel)))
+    }
+
+    async fn confirm(
+        &self,
+        address: SocketAddr,
+        node: &str,
+        opening: impl Future<Output = Result<Opening, ConnectError>>,
+    ) -> Result<Connection, ConnectError> {
         let after = self.config.connect_timeout;
         let handshake = async {
-            let connection = self.open(address, node)?.established().await?;
+            let connection = opening.await?.established().await?;
             connection.confirmed().await?;
             Ok(connection)
         };
@@ -52,19 +81,22 @@ impl Client {
         tokio::time::timeout(after, handshake).await.unwrap_or_else(late)
     }
 
-    /// Begins to connect, as [`Self::connect`] does, and waits for nothing: with a ticket in stock,
-    /// [`Opening::early`] takes requests at once. Nothing limits the time that it takes but
-    /// [`Config::idle_timeout`].
-    pub fn open(&self, address: SocketAddr, node: &str) -> Result<Opening, ConnectError> {
+    fn begin(
+        &self,
+        address: SocketAddr,
+        node: &str,
+        tunnel: Option<Arc<Tunnel>>,
+    ) -> Result<Opening, ConnectError> {
         let wrong = |reason: String| ConnectError::Address { node: node.to_owned(), address, reason };
         let known = self.nodes.find(address, node, || Known::new(&self.identity, node, &self.config))?;
-        let target = Target { node: node.into(), address, identity: self.identity.clone(), known };
+        let towards = tunnel.as_ref().map_or(address, |tunnel| tunnel.local);
+        let target = Target { node: node.into(), address, identity: self.identity.clone(), known, tunnel };
         let (transport, meter) = self.config.metered_transport(target.known.rtt());
         let mut config = ClientConfig::new(target.known.tls());
         config.transport_config(transport);
         let connecting = self
             .endpoint
-            .connect_with(config, address, SERVER_NAME)
+            .connect_with(config, towards, SERVER_NAME)
             .map_err(|error| wrong(error.to_string()))?;
         Ok(Opening::new(connecting, target, &self.config, meter))
     }

@@ -61,6 +61,8 @@ pub struct Config {
     /// Whether tensors that are still being encoded are sent, to peers that know chunks too. Without,
     /// this end passes for one of before there were chunks.
     pub chunks: bool,
+    /// Whether a server takes connections over TCP too, at the same port.
+    pub tcp: bool,
     /// Tickets that a server gives to each connection. A client spends one per connection that it
     /// begins, and gets as many again.
     pub tickets: usize,
@@ -91,6 +93,7 @@ impl Default for Config {
             socket_buffer: 4 << 20,
             limits: Limits::default(),
             chunks: true,
+            tcp: true,
             tickets: 8,
             sessions: 8192,
         }
@@ -141,8 +144,6 @@ impl Config {
             .max_concurrent_uni_streams(VarInt::from_u32(0))
             .stream_receive_window(self.stream_window.into())
             .receive_window(self.connection_window.into())
-            // Of streams equally urgent, the first goes first: sharing would delay each to the end of all.
-            .send_fairness(false)
             // Datagrams are empty probes, see `stall`: nobody reads them.
             .datagram_receive_buffer_size(Some(4096));
         (Arc::new(transport), meter)

@@ -181,6 +181,16 @@ pub enum ConnectError {
         /// What is wrong.
         reason: String,
     },
+    /// There is no TCP connection to it, or no TLS on it.
+    #[error("cloud/{node} at {address} over TCP: {source}")]
+    Tcp {
+        /// The node asked for.
+        node: String,
+        /// Where it was looked for.
+        address: SocketAddr,
+        /// What is wrong.
+        source: std::io::Error,
+    },
     /// Nobody answered in time.
     #[error("cloud/{node} at {address}: no answer within {} ms", .after.as_millis())]
     Timeout {
@@ -225,6 +235,14 @@ pub enum BindError {
     /// The address is taken, or not ours.
     #[error("UDP address {address}: {source}")]
     Socket {
+        /// Where it was to listen.
+        address: SocketAddr,
+        /// What is wrong.
+        source: std::io::Error,
+    },
+    /// The same for TCP.
+    #[error("TCP address {address}: {source}")]
+    Tcp {
         /// Where it was to listen.
         address: SocketAddr,
         /// What is wrong.

@@ -24,8 +24,9 @@ mod server;
 mod socket;
 mod stall;
 mod stream;
+mod tunnel;
 
-pub use client::{Client, Connection, ConnectionStats, Exchange, Opening};
+pub use client::{Client, Connection, ConnectionStats, Exchange, Opening, Way};
 pub use config::{Config, Congestion};
 pub use error::{BindError, CallError, CallFailure, ConnectError, Source};
 pub use server::{Begun, Drained, Handler, Server};

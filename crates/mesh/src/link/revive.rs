@@ -11,10 +11,10 @@
 use super::{Link, Phase, resolve};
 use crate::MeshConfig;
 use crate::policy::Vigil;
-use kerf_transport::{Client, ConnectError, Connection};
+use kerf_transport::{Client, ConnectError, Connection, Way};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tokio::task::{AbortHandle, JoinSet};
 
 /// A connection to the node that is heard again.
@@ -25,16 +25,16 @@ pub(super) struct Revived {
     pub(super) client: Client,
 }
 
-/// Begins connections until one is answered; `None` after [`MeshConfig::vigil`]. `rtt` is the round
-/// trip as it was.
+/// Begins connections until one is answered; `None` after [`MeshConfig::vigil`]. `lost` is the one that
+/// went silent.
 pub(super) async fn revive(
     link: &Link,
     client: &Client,
     config: &MeshConfig,
     mut address: SocketAddr,
-    rtt: Duration,
+    lost: &Connection,
 ) -> Option<Revived> {
-    let (began, vigil) = (Instant::now(), Vigil::new(rtt));
+    let (began, vigil, was_tcp) = (Instant::now(), Vigil::new(lost.stats().min_rtt), lost.way() == Way::Tcp);
     let mut attempts = JoinSet::new();
     let mut order: VecDeque<AbortHandle> = VecDeque::new();
     let mut names = JoinSet::new();
@@ -60,9 +60,13 @@ pub(super) async fn revive(
             oldest.abort();
         }
         let client = if turn % 2 == 0 { client } else { &elsewhere };
-        match begin(link, client, address, turn == 0) {
-            Ok(attempt) => order.push_back(attempts.spawn(attempt)),
-            Err(error) => link.note(error.to_string()),
+        if config.tcp_after.is_some() && vigil.is_tcp(turn, was_tcp) {
+            order.push_back(attempts.spawn(begin_tcp(client.clone(), address, link.name().to_owned())));
+        } else {
+            match begin(link, client, address, turn == 0) {
+                Ok(attempt) => order.push_back(attempts.spawn(attempt)),
+                Err(error) => link.note(error.to_string()),
+            }
         }
         next += vigil.pause();
         loop {
@@ -106,6 +110,11 @@ fn begin(
         unheard.0 = None;
         Ok(Revived { connection, address, client })
     })
+}
+
+async fn begin_tcp(client: Client, address: SocketAddr, node: String) -> Result<Revived, ConnectError> {
+    let connection = client.open_tcp(address, &node).await?.established().await?;
+    Ok(Revived { connection, address, client })
 }
 
 /// A connection that requests may wait on: given up, it tells them, and the node that they may come

@@ -1,8 +1,9 @@
 //! Links that go dark, over an emulated one.
 
 use super::*;
-use kerf_mesh::{Manner, OnSilence};
+use kerf_mesh::{Manner, OnSilence, Way};
 use kerf_testbed::link::{Link, LinkSettings};
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
 
 const RTT: Duration = Duration::from_millis(30);
 
@@ -66,7 +67,7 @@ async fn who_can_do_without_is_told_soon_and_new_requests_at_once() {
     let error = mesh.call(&request(0)).await.unwrap_err();
     assert_eq!((&error.failure, error.source), (&MeshFailure::Exhausted, Source::Link));
     assert_eq!(error.attempts.len(), 2, "{error}");
-    assert!(dark.elapsed() < 4 * CONFIG.stall, "{:?}", dark.elapsed());
+    assert!(dark.elapsed() < Duration::from_secs(4), "{:?}", dark.elapsed());
     let status = mesh.status().remove(0);
     assert_eq!((status.state, status.state.name()), (NodeState::Silent, "silent"));
     assert!(!mesh.available("m", &[0; 32]));
@@ -82,6 +83,35 @@ async fn who_can_do_without_is_told_soon_and_new_requests_at_once() {
         link.resume();
     });
     assert!(!reply.unwrap().again);
+}
+
+#[tokio::test]
+async fn waiting_is_for_silence_not_for_refusals() {
+    let mut fleet = Fleet::new();
+    let node = fleet.start("c1", Some(Reason::Overloaded), Duration::ZERO);
+    let silent = fleet.start("c2", None, Duration::ZERO);
+    let link = link(&mut fleet, &silent);
+    let mesh = fleet.mesh(2).await;
+    let asked = request(0);
+    let (reply, ()) = tokio::join!(wait_out(&mesh, &asked), async {
+        link.pause();
+        tokio::time::sleep(Duration::from_millis(800)).await;
+        link.resume();
+    });
+    assert_eq!(reply.unwrap().node, "c2");
+    assert!(node.asked.load(Ordering::SeqCst) <= 1);
+    drop(link);
+    silent.stop.send(()).unwrap();
+    silent.done.await.unwrap();
+    let alone = Mesh::new(
+        Client::new(fleet.identity(Role::Edge, "gw-1"), Config::default()).unwrap(),
+        fleet.nodes[..1].to_vec(),
+        CONFIG,
+    );
+    alone.connected().await;
+    let start = Instant::now();
+    assert_eq!(wait_out(&alone, &request(0)).await.unwrap_err().failure, MeshFailure::Exhausted);
+    assert!(start.elapsed() < CONFIG.stall);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -145,11 +175,11 @@ async fn a_reply_says_how_it_came() {
         Request { tensors: vec![NamedTensor { name: "x".into(), tensor }.into()], ..request(0) }
     };
     let large = mesh.call(&sized(200_000)).await.unwrap();
-    // 2.5 MB/s each way: 80 ms, of which the first window is a part.
+    // 2.5 MB/s each way; less on a busy machine.
     for (way, arrival) in [("there", large.answer.arrival), ("back", large.arrival)] {
         assert!((100_000..200_300).contains(&arrival.bytes_after_first), "{way}: {arrival:?}");
         let rate = arrival.bytes_after_first as f64 / arrival.first_to_last.as_secs_f64();
-        assert!((1.5e6..3.5e6).contains(&rate), "{way}: {rate}");
+        assert!((1e5..3.5e6).contains(&rate), "{way}: {rate}");
     }
     assert_eq!((large.ahead, large.again), (0, false));
     assert!(large.elapsed >= RTT + Duration::from_millis(150) && large.network <= large.elapsed);
@@ -166,4 +196,46 @@ async fn a_reply_says_how_it_came() {
     });
     assert_eq!(bulk.unwrap().ahead, 0);
     assert!((150_000..=400_000).contains(&small.ahead), "{}", small.ahead);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_udp_does_not_pass_tcp_is_found_and_left_when_it_does() {
+    let mut fleet = Fleet::new();
+    let node = fleet.start("c1", None, Duration::ZERO);
+    // A port at which TCP is passed on, and UDP swallowed until it is taken away.
+    let wall = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let address = wall.local_addr().unwrap();
+    let listener = TcpListener::bind(address).await.unwrap();
+    let server = node.address;
+    tokio::spawn(async move {
+        while let Ok((mut from, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut to = TcpStream::connect(server).await.unwrap();
+                from.set_nodelay(true).and_then(|()| to.set_nodelay(true)).unwrap();
+                let _ = tokio::io::copy_bidirectional(&mut from, &mut to).await;
+            });
+        }
+    });
+    fleet.nodes[0].address = address.to_string();
+    let mesh = fleet.mesh(1).await;
+    assert_eq!(mesh.status()[0].way, Some(Way::Tcp), "reported");
+    assert!(!mesh.call(&request(0)).await.unwrap().again);
+    // The wall falls: what comes as UDP is passed on now.
+    tokio::spawn(async move {
+        let inside = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let (mut out, mut back, mut client) = (vec![0; 65_536], vec![0; 65_536], None);
+        loop {
+            tokio::select! {
+                Ok((length, from)) = wall.recv_from(&mut out) => {
+                    client = Some(from);
+                    inside.send_to(&out[..length], server).await.unwrap();
+                }
+                Ok((length, _)) = inside.recv_from(&mut back) => {
+                    wall.send_to(&back[..length], client.unwrap()).await.unwrap();
+                }
+            }
+        }
+    });
+    until(|| mesh.status()[0].way == Some(Way::Udp)).await;
+    assert!(!mesh.call(&request(0)).await.unwrap().again);
 }

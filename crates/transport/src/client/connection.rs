@@ -1,7 +1,7 @@
 use super::handshake::{Stage, Target, confirmed};
 use super::ledger::{Ledger, UnderWay};
 use crate::stall::{Verdict, Watch};
-use crate::stream::{Receiver, SendError, Sender, all_made, urgency};
+use crate::stream::{Receiver, SendError, Sender, all_made};
 use crate::{CallError, CallFailure, Config, ConnectError, close};
 use bytes::Bytes;
 use kerf_wire::{Arrival, Decoder, Frame, Intake, Limits, Request, Response};
@@ -36,6 +36,15 @@ pub struct Exchange {
     /// Bytes of requests that were on their way on the connection when this one was sent: about as
     /// many were before it in the queues of the path.
     pub ahead: u64,
+}
+
+/// How a connection's packets travel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Way {
+    /// As UDP datagrams.
+    Udp,
+    /// Through TLS over TCP, one behind the other.
+    Tcp,
 }
 
 /// Counters of a connection since it began.
@@ -73,6 +82,11 @@ impl Connection {
     /// The node at the other end.
     pub fn node(&self) -> &str {
         &self.target.node
+    }
+
+    /// How its packets travel.
+    pub fn way(&self) -> Way {
+        if self.target.tunnel.is_some() { Way::Tcp } else { Way::Udp }
     }
 
     /// Tells it from other connections of the client.
@@ -232,7 +246,7 @@ impl Connection {
         let bytes = request.tensors.iter().map(|tensor| tensor.data.bytes()).sum();
         let (send, receive) = self.quic.open_bi().await?;
         let mut sender = Sender::new(send, close::CANCELLED);
-        sender.set_urgency(urgency(bytes));
+        sender.set_size(bytes);
         let (ahead, under_way) = self.ledger.begin(bytes);
         let mut under_way: Option<UnderWay> = Some(under_way);
         let delivered = sender.stream.stopped();

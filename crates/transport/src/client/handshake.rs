@@ -10,14 +10,14 @@ use super::ledger::Ledger;
 use crate::congestion::Meter;
 use crate::error::plain;
 use crate::stream::knows_chunks;
+use crate::tunnel::Tunnel;
 use crate::{Config, ConnectError, close};
 use kerf_identity::{Identity, Role};
 use quinn::{Connecting, ConnectionError, ZeroRttAccepted};
 use rustls_pki_types::CertificateDer;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 use tokio::sync::watch;
 
@@ -28,6 +28,8 @@ pub(super) struct Target {
     pub(super) address: SocketAddr,
     pub(super) identity: Identity,
     pub(super) known: Arc<Known>,
+    /// What the connection goes through, where it does not go as UDP.
+    pub(super) tunnel: Option<Arc<Tunnel>>,
 }
 
 /// How far a connection is.
