@@ -274,7 +274,7 @@ impl Mesh {
         let mut changed = self.inner.changed.clone();
         loop {
             changed.mark_unchanged();
-            if let Some(other) = self.pick(request, tried) {
+            if let Some(other) = self.pick(request, None, tried) {
                 return Some(other);
             }
             for (index, lost) in lost {

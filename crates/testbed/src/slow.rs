@@ -209,13 +209,13 @@ mod tests {
     fn runs_are_stretched_and_otherwise_the_same() {
         let model = cut();
         let segment = model.segment(0, model.last()).unwrap();
-        let image = tiny_image(1, 1);
+        let images = [tiny_image(1, 1)];
         for factor in [1.0, 4.0, 25.0] {
             let program = slow(factor).compile(&segment).unwrap();
             assert_eq!((program.resident_bytes(), program.remark().as_deref()), (7, Some("not optimised")));
             let late = (0..12).map(|_| {
                 let start = Instant::now();
-                assert_eq!(program.run(std::slice::from_ref(&image)).unwrap(), [image.clone()]);
+                assert_eq!(program.run(&images).unwrap(), images);
                 let took = start.elapsed();
                 assert!(took >= WORK.mul_f64(factor), "{took:?} at {factor}");
                 took - WORK.mul_f64(factor)
