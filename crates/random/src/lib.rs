@@ -103,7 +103,7 @@ mod tests {
             (mean, drawn.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / 1e4)
         };
         for (found, mean, variance) in [
-            (moments(Box::new(Random::unit)), 0.5, 1.0 / 12.0),
+            (moments(Box::new(Random::unit)), 0.5f64, 1.0f64 / 12.0),
             (moments(Box::new(Random::normal)), 0.0, 1.0),
             (moments(Box::new(|random| f64::from(random.sign()))), 0.0, 1.0),
             (moments(Box::new(|random| random.below(3) as f64)), 1.0, 2.0 / 3.0),
