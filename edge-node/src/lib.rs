@@ -191,7 +191,8 @@ fn load(
     let mut models = BTreeMap::new();
     for wanted in &settings.models {
         let served = loaded.find(&wanted.name).context("a model vanished while loading")?;
-        let model = models::Model::new(Arc::clone(served), wanted, &settings.plan)?;
+        let folder = settings.profiles.as_deref();
+        let model = models::Model::new(Arc::clone(served), wanted, &settings.plan, folder)?;
         model.follow(model.course(), None)?;
         if let Some(exits) = &model.exits {
             let standing = exits.standing();
