@@ -171,7 +171,7 @@ pub(crate) async fn maintain(link: Arc<Link>, mut client: Client, config: MeshCo
                         End::Because(end) => end,
                         End::Udp(better) => {
                             // The old one stays for the requests that are on it.
-                            connection = better;
+                            connection = *better;
                             continue;
                         }
                     };
@@ -204,7 +204,7 @@ pub(crate) async fn maintain(link: Arc<Link>, mut client: Client, config: MeshCo
 enum End {
     Because(String),
     /// There is one that needs no TCP.
-    Udp(Connection),
+    Udp(Box<Connection>),
 }
 
 /// Waits for the connection's end, or for a silence that is one. Moves it along when this host's address
@@ -242,7 +242,7 @@ async fn ended(
         while connection.way() == Way::Tcp {
             tokio::time::sleep(config.udp_again).await;
             if let Ok(better) = client.connect(address, link.name()).await {
-                return End::Udp(better);
+                return End::Udp(Box::new(better));
             }
         }
         std::future::pending().await

@@ -96,7 +96,7 @@ impl Vigil {
 
     /// Whether to try TCP this time: where it was the way before, every third time, else now and then.
     pub fn is_tcp(&self, turn: u32, before: bool) -> bool {
-        if before { turn % 3 == 0 } else { turn % 10 == 8 }
+        if before { turn.is_multiple_of(3) } else { turn % 10 == 8 }
     }
 
     /// Whether to look the node's name up again: it may have moved.
