@@ -17,9 +17,9 @@ use kerf_preprocess::{Preprocess, Steps};
 use kerf_repository::{Overwrite, Repository};
 use kerf_serving::{Served, open_engines};
 use kerf_settings::{
-    CloudAddress, CloudLimits, CloudSettings, CodecChoice, EdgeLimits, EdgeSettings, EngineSettings,
-    ExitChoice, Fallback, IdentityFiles, LinkSettings, LogFormat, LogSettings, ModelSettings, PlanSettings,
-    RaceChoice, Share, Split,
+    CloudAddress, CloudLimits, CloudSettings, CodecChoice, CongestionChoice, EdgeLimits, EdgeSettings,
+    EngineSettings, ExitChoice, Fallback, IdentityFiles, LinkSettings, LogFormat, LogSettings, ModelSettings,
+    PlanSettings, RaceChoice, Share, Split, TcpChoice,
 };
 use kerf_tensor::Tensor;
 use std::net::SocketAddr;
@@ -219,6 +219,8 @@ impl Stage {
                 stall: Duration::from_millis(300),
                 idle_timeout: Duration::from_secs(2),
                 keep_alive: Duration::from_millis(100),
+                congestion: CongestionChoice::default(),
+                tcp: TcpChoice::Never,
             },
             plan: PlanSettings::default(),
             log: quiet(),

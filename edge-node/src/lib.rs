@@ -27,8 +27,8 @@ use kerf_identity::Role;
 use kerf_mesh::{Mesh, MeshConfig, NodeAddress, NodeState};
 use kerf_repository::Repository;
 use kerf_serving::{Admission, Compute, Models, Opened, ProfileFolder, open_engines, open_identity};
-use kerf_settings::EdgeSettings;
-use kerf_transport::{Client, Config};
+use kerf_settings::{CongestionChoice, EdgeSettings, TcpChoice};
+use kerf_transport::{Client, Config, Congestion};
 use prometheus_client::registry::Registry;
 use service::Service;
 use std::collections::BTreeMap;
@@ -73,13 +73,21 @@ impl EdgeNode {
 
         let identity = open_identity(&settings.identity, Role::Edge)?;
         let link = &settings.link;
-        let config =
-            Config { idle_timeout: link.idle_timeout, keep_alive: link.keep_alive, ..Config::default() };
+        let config = Config {
+            idle_timeout: link.idle_timeout,
+            keep_alive: link.keep_alive,
+            congestion: match link.congestion {
+                CongestionChoice::Cubic => Congestion::Cubic,
+                CongestionChoice::Bbr => Congestion::Bbr,
+            },
+            ..Config::default()
+        };
         let client = Client::new(identity, config)?;
         let nodes = settings.cloud.iter();
         let nodes = nodes.map(|peer| NodeAddress { node: peer.node.clone(), address: peer.address.clone() });
-        let mesh =
-            Mesh::new(client, nodes.collect(), MeshConfig { stall: link.stall, ..MeshConfig::default() });
+        let usual = MeshConfig::default();
+        let tcp_after = usual.tcp_after.filter(|_| link.tcp == TcpChoice::Auto);
+        let mesh = Mesh::new(client, nodes.collect(), MeshConfig { stall: link.stall, tcp_after, ..usual });
 
         let mut registry = Registry::default();
         let metrics = metrics::Metrics::register(&mut registry);

@@ -106,7 +106,7 @@ impl Page {
     }
 
     fn cloud(&self) -> Section {
-        let columns = ["node", "address", "state", "RTT", "outstanding", "last error"];
+        let columns = ["node", "address", "state", "over", "RTT", "outstanding", "last error"];
         let nodes = self.service.pipeline.mesh.status();
         nodes.into_iter().fold(Section::new("Cloud nodes", &columns), |section, node| {
             let rtt = node.rtt.map(|rtt| format!("{:.1} ms", rtt.as_secs_f64() * 1e3));
@@ -114,6 +114,7 @@ impl Page {
                 node.node.into(),
                 node.address.into(),
                 node.state.name().into(),
+                node.way.map(|way| way.name()).into(),
                 rtt.into(),
                 node.outstanding.into(),
                 node.last_error.into(),

@@ -169,6 +169,34 @@ pub struct LinkSettings {
     pub idle_timeout: Duration,
     /// Pause between packets that keep an idle connection open; shorter than `idle_timeout`.
     pub keep_alive: Duration,
+    /// How fast to send.
+    pub congestion: CongestionChoice,
+    /// Whether a node that is not heard over UDP is tried over TCP.
+    pub tcp: TcpChoice,
+}
+
+/// How fast to send.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(inline)]
+pub enum CongestionChoice {
+    /// Cubic.
+    #[default]
+    Cubic,
+    /// BBR: better where packets are lost by chance.
+    Bbr,
+}
+
+/// Whether TCP carries what UDP does not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(inline)]
+pub enum TcpChoice {
+    /// Where a node is not heard over UDP, until it is.
+    #[default]
+    Auto,
+    /// Never.
+    Never,
 }
 
 /// What plans shall be good at, where some model's split is [`Split::Auto`].

@@ -2,8 +2,8 @@
 
 use kerf_settings::wish::{Deadline, Traffic};
 use kerf_settings::{
-    CloudSettings, CodecChoice, EdgeSettings, EngineKind, ExitChoice, Fallback, LogFormat, ModelSettings,
-    PowerModel, RaceChoice, Split, cloud_schema, edge_schema,
+    CloudSettings, CodecChoice, CongestionChoice, EdgeSettings, EngineKind, ExitChoice, Fallback, LogFormat,
+    ModelSettings, PowerModel, RaceChoice, Split, TcpChoice, cloud_schema, edge_schema,
 };
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -71,7 +71,7 @@ fn every_key_is_read() {
          engine: {kind: ort, threads: 3, library: lib.so}\n\
          models: [{name: m, split: cloud, fallback: best-effort, deadline: 1.5s, codec: k16, agreement: 99.9 %}, {name: n, split: edge, fallback: none, race: always, exits: none, audit: 2.5%, audit_bytes: 1MB}]\n\
          limits: {concurrency: 1, queue: 0, memory: 1GiB, body: 2MB}\n\
-         link: {stall: 2s, keep_alive: 1s, idle_timeout: 1min}\n\
+         link: {stall: 2s, keep_alive: 1s, idle_timeout: 1min, congestion: bbr, tcp: never}\n\
          plan: {objective: latency + 2*energy, deadline: 80ms@p90, privacy_floor: b0, traffic: dense, price_per_gb: 2, \
          price_per_hour: 3.6, power: {idle: 2W, busy: 5.5 W, per_byte: 100nJ}}\nlog: {filter: debug, format: json}\n",
         "inline",
@@ -96,6 +96,7 @@ fn every_key_is_read() {
     assert_eq!(exits(&settings.models[1]), (ExitChoice::None, 25_000, 1_000_000));
     assert_eq!((settings.limits.queue, settings.limits.body), (0, 2_000_000));
     assert_eq!(settings.link.idle_timeout, Duration::from_secs(60));
+    assert_eq!((settings.link.congestion, settings.link.tcp), (CongestionChoice::Bbr, TcpChoice::Never));
     assert_eq!(settings.log.format, LogFormat::Json);
     let plan = settings.plan;
     assert_eq!((plan.objective.latency, plan.objective.energy), (1.0, 2.0));

@@ -218,6 +218,8 @@ fn link(said: Said<RawLink>, root: &Origin, problems: &Problems) -> LinkSettings
         stall: span(raw.stall, default::STALL),
         idle_timeout: span(raw.idle_timeout, default::IDLE_TIMEOUT),
         keep_alive: span(raw.keep_alive, default::KEEP_ALIVE),
+        congestion: raw.congestion.or_default(),
+        tcp: raw.tcp.or_default(),
     };
     if link.keep_alive >= link.stall {
         let message = "must be shorter than `stall`, or a slow answer looks like a lost link";

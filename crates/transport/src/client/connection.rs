@@ -47,6 +47,16 @@ pub enum Way {
     Tcp,
 }
 
+impl Way {
+    /// Lower-case name for labels and pages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Udp => "udp",
+            Self::Tcp => "tcp",
+        }
+    }
+}
+
 /// Counters of a connection since it began.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ConnectionStats {
