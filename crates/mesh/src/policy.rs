@@ -94,9 +94,10 @@ impl Vigil {
         turn % 20 == 1
     }
 
-    /// Whether to try TCP this time: where it was the way before, every third time, else now and then.
+    /// Whether to try TCP as well this time: where it was the way before, every third time, else now and then.
     pub fn is_tcp(&self, turn: u32, before: bool) -> bool {
-        if before { turn.is_multiple_of(3) } else { turn % 10 == 8 }
+        let (every, place) = if before { (3, 0) } else { (10, 8) };
+        turn % every == place
     }
 
     /// Whether to look the node's name up again: it may have moved.

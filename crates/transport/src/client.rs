@@ -23,7 +23,7 @@ use std::sync::Arc;
 #[derive(Clone, Debug)]
 pub struct Client {
     endpoint: Endpoint,
-    identity: Identity,
+    identity: Arc<Identity>,
     config: Arc<Config>,
     nodes: Arc<Nodes>,
 }
@@ -32,7 +32,7 @@ impl Client {
     /// Takes a UDP port. Needs a tokio runtime.
     pub fn new(identity: Identity, config: Config) -> Result<Self, BindError> {
         let endpoint = endpoint(&config)?;
-        Ok(Self { endpoint, identity, config: Arc::new(config), nodes: Arc::default() })
+        Ok(Self { endpoint, identity: Arc::new(identity), config: Arc::new(config), nodes: Arc::default() })
     }
 
     /// The same client, which knows the same nodes, with a UDP port of its own.

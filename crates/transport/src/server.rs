@@ -79,7 +79,7 @@ pub struct Drained {
 #[derive(Clone, Debug)]
 struct Shared {
     config: Arc<Config>,
-    identity: Identity,
+    identity: Arc<Identity>,
     /// Of this node, for refusals.
     node: Arc<str>,
     memory: Budget,
@@ -110,7 +110,7 @@ impl Server {
             once: Once::new(Bounds { entries, bytes, age }),
             memory: Budget::new(config.payload_memory.max(config.limits.payload)),
             node: identity.name().into(),
-            identity: identity.clone(),
+            identity: Arc::new(identity.clone()),
             running: Arc::default(),
             draining: watch::channel(false).1,
             config: Arc::new(config),

@@ -54,19 +54,18 @@ pub(super) async fn revive(
             let (node, config) = (link.node.clone(), *config);
             names.spawn(async move { resolve(&node, &config).await });
         }
-        if order.len() == vigil.attempts()
+        while order.len() >= vigil.attempts()
             && let Some(oldest) = order.pop_front()
         {
             oldest.abort();
         }
         let client = if turn % 2 == 0 { client } else { &elsewhere };
+        match begin(link, client, address, turn == 0) {
+            Ok(attempt) => order.push_back(attempts.spawn(attempt)),
+            Err(error) => link.note(error.to_string()),
+        }
         if config.tcp_after.is_some() && vigil.is_tcp(turn, was_tcp) {
             order.push_back(attempts.spawn(begin_tcp(client.clone(), address, link.name().to_owned())));
-        } else {
-            match begin(link, client, address, turn == 0) {
-                Ok(attempt) => order.push_back(attempts.spawn(attempt)),
-                Err(error) => link.note(error.to_string()),
-            }
         }
         next += vigil.pause();
         loop {

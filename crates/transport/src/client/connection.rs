@@ -14,6 +14,12 @@ use tokio::sync::watch;
 #[derive(Clone, Debug)]
 pub struct Connection {
     quic: quinn::Connection,
+    about: Arc<About>,
+}
+
+/// What all clones of a connection share.
+#[derive(Debug)]
+struct About {
     target: Target,
     limits: Limits,
     idle: Duration,
@@ -23,7 +29,7 @@ pub struct Connection {
     untrusted: Arc<OnceLock<String>>,
     ledger: Ledger,
     /// When some call last probed; one probe serves all calls.
-    probed: Arc<Mutex<Option<Instant>>>,
+    probed: Mutex<Option<Instant>>,
 }
 
 /// A response, and what its way was like.
@@ -86,17 +92,21 @@ impl Connection {
         ledger: Ledger,
     ) -> Self {
         let Config { limits, idle_timeout: idle, keep_alive, .. } = *config;
-        Self { quic, target, limits, idle, keep_alive, stage, untrusted, ledger, probed: Arc::default() }
+        let probed = Mutex::default();
+        Self {
+            quic,
+            about: Arc::new(About { target, limits, idle, keep_alive, stage, untrusted, ledger, probed }),
+        }
     }
 
     /// The node at the other end.
     pub fn node(&self) -> &str {
-        &self.target.node
+        &self.about.target.node
     }
 
     /// How its packets travel.
     pub fn way(&self) -> Way {
-        if self.target.tunnel.is_some() { Way::Tcp } else { Way::Udp }
+        if self.about.target.tunnel.is_some() { Way::Tcp } else { Way::Udp }
     }
 
     /// Tells it from other connections of the client.
@@ -106,13 +116,13 @@ impl Connection {
 
     /// Whether the node has said nothing yet: requests go as early data.
     pub fn is_early(&self) -> bool {
-        *self.stage.borrow() == Stage::Early
+        *self.about.stage.borrow() == Stage::Early
     }
 
     /// Waits until the node has answered, or the connection has ended.
     pub async fn established(&self) {
         // A sender that is gone has said its last.
-        let _ = self.stage.clone().wait_for(|stage| *stage == Stage::Established).await;
+        let _ = self.about.stage.clone().wait_for(|stage| *stage == Stage::Established).await;
     }
 
     /// Waits until the node has said that it takes this one. Calls need not: where it does not, they
@@ -142,7 +152,7 @@ impl Connection {
         tokio::select! {
             biased;
             done = self.exchange(request, intake) => {
-                self.target.known.set_rtt(self.quic.rtt());
+                self.about.target.known.set_rtt(self.quic.rtt());
                 done.map_err(|failure| self.failed(failure))
             }
             silence = self.silence(stall) => Err(self.failed(CallFailure::Stalled { silence })),
@@ -153,7 +163,7 @@ impl Connection {
     /// nothing itself for as long as keep-alives are answered: then asks, and looks as closely as a
     /// call does.
     pub async fn silent(&self, stall: Duration) -> Duration {
-        let apart = self.keep_alive + self.keep_alive / 2 + Duration::from_millis(50);
+        let apart = self.about.keep_alive + self.about.keep_alive / 2 + Duration::from_millis(50);
         loop {
             let before = self.quic.stats().udp_rx.datagrams;
             tokio::time::sleep(apart).await;
@@ -214,24 +224,24 @@ impl Connection {
     }
 
     fn explain(&self, error: quinn::ConnectionError) -> ConnectError {
-        match self.untrusted.get() {
-            None => self.target.explain(error, self.idle),
+        match self.about.untrusted.get() {
+            None => self.about.target.explain(error, self.about.idle),
             Some(reason) => ConnectError::Untrusted {
                 node: self.node().to_owned(),
-                address: self.target.address,
+                address: self.about.target.address,
                 reason: reason.clone(),
             },
         }
     }
 
     fn failed(&self, failure: CallFailure) -> CallError {
-        let failure = match (self.untrusted.get(), failure) {
+        let failure = match (self.about.untrusted.get(), failure) {
             (Some(reason), CallFailure::Closed) => CallFailure::Untrusted(reason.clone()),
             (_, failure) => failure,
         };
         if let CallFailure::Untrusted(_) = failure {
             // Tickets stand for certificates that one end does not take any more.
-            self.target.known.tickets.clear();
+            self.about.target.known.tickets.clear();
         }
         CallError::new(self.node(), failure)
     }
@@ -249,20 +259,20 @@ impl Connection {
     }
 
     async fn attempt(&self, request: &Request, intake: &mut dyn Intake) -> Result<Exchange, CallFailure> {
-        if !self.target.known.chunks() {
+        if !self.about.target.known.chunks() {
             all_made(&request.tensors).await;
         }
-        let frame = Frame::of_request(request, &self.limits).map_err(CallFailure::Encode)?;
+        let frame = Frame::of_request(request, &self.about.limits).map_err(CallFailure::Encode)?;
         let bytes = request.tensors.iter().map(|tensor| tensor.data.bytes()).sum();
         let (send, receive) = self.quic.open_bi().await?;
         let mut sender = Sender::new(send, close::CANCELLED);
         sender.set_size(bytes);
-        let (ahead, under_way) = self.ledger.begin(bytes);
+        let (ahead, under_way) = self.about.ledger.begin(bytes);
         let mut under_way: Option<UnderWay> = Some(under_way);
         let delivered = sender.stream.stopped();
         let (response, arrival) = {
             let send = sender.send(frame);
-            let receive = receive_response(Receiver::new(receive), self.limits, intake);
+            let receive = receive_response(Receiver::new(receive), self.about.limits, intake);
             tokio::pin!(send, receive, delivered);
             // A node may refuse before it has the whole request.
             let mut sending = true;
@@ -308,7 +318,7 @@ impl Connection {
     }
 
     fn probe(&self, apart: Duration) {
-        let mut probed = self.probed.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut probed = self.about.probed.lock().unwrap_or_else(PoisonError::into_inner);
         if probed.is_none_or(|last| last.elapsed() >= apart) {
             *probed = Some(Instant::now());
             // A peer that takes no datagrams is judged by its keep-alives.

@@ -26,7 +26,7 @@ use tokio::sync::watch;
 pub(super) struct Target {
     pub(super) node: Arc<str>,
     pub(super) address: SocketAddr,
-    pub(super) identity: Identity,
+    pub(super) identity: Arc<Identity>,
     pub(super) known: Arc<Known>,
     /// What the connection goes through, where it does not go as UDP.
     pub(super) tunnel: Option<Arc<Tunnel>>,
@@ -50,7 +50,15 @@ pub struct Opening {
 #[derive(Debug)]
 enum State {
     Early(Connection),
-    Silent { connecting: Connecting, target: Target, idle: Duration, config: Config, meter: Arc<Meter> },
+    Silent(Box<Silent>),
+}
+
+#[derive(Debug)]
+struct Silent {
+    connecting: Connecting,
+    target: Target,
+    config: Config,
+    meter: Arc<Meter>,
 }
 
 impl Opening {
@@ -64,7 +72,7 @@ impl Opening {
                 State::Early(Connection::new(quic, target, config, stages, untrusted, ledger))
             }
             Err(connecting) => {
-                State::Silent { connecting, target, idle: config.idle_timeout, config: config.clone(), meter }
+                State::Silent(Box::new(Silent { connecting, target, config: config.clone(), meter }))
             }
         };
         Self { state }
@@ -75,33 +83,30 @@ impl Opening {
     pub fn early(&self) -> Option<&Connection> {
         match &self.state {
             State::Early(connection) => Some(connection),
-            State::Silent { .. } => None,
+            State::Silent(_) => None,
         }
     }
 
     /// Waits until the node has answered and shown who it is: one round trip. Whether it takes
     /// *this* node is known later, see [`Connection::confirmed`]; requests can be sent before.
     pub async fn established(self) -> Result<Connection, ConnectError> {
-        match self.state {
+        let connection = match self.state {
             State::Early(connection) => {
                 connection.established().await;
-                match connection.end() {
-                    None => Ok(connection),
-                    Some(error) => Err(error),
-                }
+                connection
             }
-            State::Silent { connecting, target, idle, config, meter } => {
-                let quic = connecting.await.map_err(|error| target.explain(error, idle))?;
+            State::Silent(silent) => {
+                let Silent { connecting, target, config, meter } = *silent;
+                let quic = connecting.await.map_err(|error| target.explain(error, config.idle_timeout))?;
                 let untrusted = Arc::new(OnceLock::new());
                 check(&quic, &target, &untrusted);
                 let (_, stages) = watch::channel(Stage::Established);
-                let connection =
-                    Connection::new(quic, target, &config, stages, untrusted, Ledger::new(meter));
-                match connection.end() {
-                    None => Ok(connection),
-                    Some(error) => Err(error),
-                }
+                Connection::new(quic, target, &config, stages, untrusted, Ledger::new(meter))
             }
+        };
+        match connection.end() {
+            None => Ok(connection),
+            Some(error) => Err(error),
         }
     }
 }
