@@ -44,3 +44,6 @@ fn nanos(seconds: f64) -> Nanos {
 fn seconds(nanos: Nanos) -> f64 {
     nanos as f64 * 1e-9
 }
+
+#[cfg(test)]
+mod tests;

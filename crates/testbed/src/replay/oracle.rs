@@ -6,9 +6,10 @@
 //! 1. In order of arrival, each request takes the way that is best for it and for those that are still
 //!    under way, given the queues as they are and the link as it will be ([`greedy`]). For a single
 //!    request this is the optimum.
-//! 2. From the best of that, all [`Fixed`](super::baselines::Fixed) choices and further schedules
-//!    (those of the policies to be judged, say), requests in turn are moved to another way where that
-//!    makes the sum over the next [`Effort::horizon`] requests smaller, in [`Effort::sweeps`] rounds.
+//! 2. From the best [`Effort::starts`] of that, all [`Fixed`](super::baselines::Fixed) choices and
+//!    further schedules (those of the policies to be judged, say), requests in turn are moved to another
+//!    way where that makes the sum over the next [`Effort::horizon`] requests smaller, in
+//!    [`Effort::sweeps`] rounds. The best that comes of it is the oracle.
 //!
 //! So it is an upper bound of the optimum, and never worse than what it was given to start from.
 
@@ -19,7 +20,9 @@ use super::{Answer, Path, Run, Scenario, run};
 /// How hard to look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Effort {
-    /// Rounds over all requests.
+    /// Schedules to start from, the best of all.
+    pub starts: usize,
+    /// Rounds over all requests, from each of them.
     pub sweeps: usize,
     /// Later requests whose latencies count when one is moved.
     pub horizon: usize,
@@ -27,7 +30,7 @@ pub struct Effort {
 
 impl Default for Effort {
     fn default() -> Self {
-        Self { sweeps: 2, horizon: 16 }
+        Self { starts: 3, sweeps: 2, horizon: 16 }
     }
 }
 
@@ -56,21 +59,21 @@ pub fn search(scenario: &Scenario<'_>, seeds: &[Vec<Path>], effort: Effort) -> O
     let fixed = scenario.world.paths().into_iter().map(|path| vec![path; scenario.requests.len()]);
     let seeds = seeds.iter().filter(|seed| seed.len() == scenario.requests.len()).cloned();
     let starts = [greedy(scenario)].into_iter().chain(fixed).chain(seeds);
-    let mut best = Oracle { paths: Vec::new(), run: Run::default() };
-    for start in starts {
-        let other = Oracle::of(scenario, start);
-        if best.paths.is_empty() || other.sum() < best.sum() {
+    let mut best: Vec<Oracle> = starts.map(|start| Oracle::of(scenario, start)).collect();
+    best.sort_by_key(Oracle::sum);
+    best.truncate(effort.starts.max(1));
+    let improve = |mut best: Oracle| {
+        for _ in 0..effort.sweeps {
+            let other = Oracle::of(scenario, improved(scenario, best.paths.clone(), effort.horizon));
+            if other.sum() >= best.sum() {
+                break;
+            }
             best = other;
         }
-    }
-    for _ in 0..effort.sweeps {
-        let other = Oracle::of(scenario, improved(scenario, best.paths.clone(), effort.horizon));
-        if other.sum() >= best.sum() {
-            break;
-        }
-        best = other;
-    }
-    best
+        best
+    };
+    let found = best.into_iter().map(improve).min_by_key(Oracle::sum);
+    found.unwrap_or_else(|| Oracle::of(scenario, greedy(scenario)))
 }
 
 /// Each request in turn as is best for those that came.

@@ -70,7 +70,7 @@ pub enum Path {
     Local,
     /// On the edge to this exit (its index), whose head answers.
     Exit(usize),
-    /// On the edge to a boundary, no head asked, then sent.
+    /// On the edge to a boundary, then sent, unless a head there answers; others are not asked.
     Ship {
         /// The split point.
         boundary: usize,
@@ -175,7 +175,8 @@ impl World {
             }
             Path::Ship { boundary, codec } => {
                 let it = &self.codecs[boundary][codec];
-                let edge = self.range(0, boundary) + it.encode;
+                let head = self.exits.iter().find(|exit| exit.boundary == boundary);
+                let edge = self.range(0, boundary) + head.map_or(0.0, |exit| exit.head) + it.encode;
                 [edge, Self::wire(it.bytes) as f64, it.decode + self.cloud[boundary]]
             }
         }
