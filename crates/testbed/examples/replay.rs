@@ -10,8 +10,9 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "an example talks to people")]
 
+use kerf_steer::{Race, Settings as Steering};
 use kerf_testbed::replay::World;
-use kerf_testbed::replay::bench::{Cell, Conditions, Settings, Verdict, cell, verdicts};
+use kerf_testbed::replay::bench::{Cell, Conditions, Contender, Settings, Verdict, cell, verdicts};
 use kerf_testbed::replay::oracle::Effort;
 use kerf_testbed::trace::Trace;
 use std::error::Error;
@@ -58,6 +59,11 @@ fn main() -> Result<(), Box<dyn Error>> {
             todo.extend(arguments.loads.iter().map(|&load| Conditions { name, up, slowdown, load }));
         }
     }
+    let steering = |race| Steering { race, ..Steering::default() };
+    let contenders = [
+        Contender { name: "kerf", settings: steering(Race::Never) },
+        Contender { name: "kerf, racing", settings: steering(Race::Always) },
+    ];
     let (next, done) = (Mutex::new(0), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {
         for _ in 0..arguments.jobs {
@@ -68,7 +74,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                     *counter += 1;
                     drop(counter);
                     let Some(conditions) = todo.get(index) else { return };
-                    let made = cell(&world, conditions, &settings, &[]);
+                    let made = cell(&world, conditions, &settings, &contenders);
                     if let Ok(mut done) = done.lock() {
                         done.push((index, made));
                     }
@@ -78,7 +84,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     });
     let mut done = done.into_inner()?;
     done.sort_by_key(|(index, _)| *index);
-    let cells: Vec<Cell> = done.into_iter().map(|(_, cell)| cell).collect();
+    let cells: Vec<Cell> = done.into_iter().map(|(_, cell)| cell).collect::<Result<_, _>>()?;
     if arguments.print_cells {
         cells.iter().for_each(print_cell);
     }

@@ -21,6 +21,7 @@ pub mod baselines;
 pub mod bench;
 mod engine;
 pub mod oracle;
+mod piloted;
 mod pipe;
 mod policy;
 mod random;
@@ -29,6 +30,7 @@ mod summary;
 mod world;
 
 pub use engine::{Answer, Done, Run, run};
+pub use piloted::{Piloted, PilotedError};
 pub use policy::{Action, Arrival, Decision, Event, Place, Policy, Situation, Transfer};
 pub use scenario::{Request, Scenario, arrivals};
 pub use summary::{Moment, Share, Summary, moments};

@@ -2,7 +2,7 @@
 
 use super::baselines::{Fixed, Predictor};
 use super::oracle::{Effort, search};
-use super::{Done, Path, Policy, Run, Scenario, Summary, World, arrivals, run};
+use super::{Done, Path, Piloted, PilotedError, Run, Scenario, Summary, World, arrivals, run};
 use crate::trace::Trace;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -33,12 +33,13 @@ pub struct Settings {
     pub effort: Effort,
 }
 
-/// A policy to judge.
+/// A pilot to judge.
+#[derive(Clone, Copy, Debug)]
 pub struct Contender<'c> {
     /// For people.
     pub name: &'c str,
-    /// Makes a new one for a scenario, of which it must not use the future.
-    pub make: &'c (dyn for<'s> Fn(&'s Scenario<'_>) -> Box<dyn Policy + 's> + Sync),
+    /// How it is set.
+    pub settings: kerf_steer::Settings,
 }
 
 /// One scenario's conditions.
@@ -103,7 +104,7 @@ pub fn cell(
     conditions: &Conditions<'_>,
     settings: &Settings,
     contenders: &[Contender<'_>],
-) -> Cell {
+) -> Result<Cell, PilotedError> {
     let Conditions { name, up, slowdown, load } = *conditions;
     let world = &world.slowed(slowdown);
     let rate = load * settings.threads as f64 / world.range(0, world.last());
@@ -133,11 +134,12 @@ pub fn cell(
         ("neurosurgeon", run(scenario, &mut Predictor::neurosurgeon(world, settings.rtt))),
     ];
     for contender in contenders {
-        runs.push((contender.name, run(scenario, &mut *(contender.make)(scenario))));
+        let mut policy = Piloted::new(world, settings.rtt, contender.settings)?;
+        runs.push((contender.name, run(scenario, &mut policy)));
     }
     let seeds: Vec<Vec<Path>> = runs.iter().map(|(_, run)| taken(run)).collect();
     let oracle = search(scenario, &seeds, settings.effort);
-    Cell {
+    Ok(Cell {
         trace: name.into(),
         megabits: up.mean_rate() * 8e-6,
         slowdown,
@@ -152,7 +154,7 @@ pub fn cell(
             .iter()
             .map(|(name, run)| Named { name: (*name).into(), summary: summary(run) })
             .collect(),
-    }
+    })
 }
 
 /// The ways by which a run's requests were answered.

@@ -90,9 +90,15 @@ pub struct Situation {
 pub enum Event {
     /// A message was handed to the uplink.
     Sent {
-        /// Whose; `None` is a probe.
+        /// Whose; `None` is a probe, of which boundary and codec say nothing.
         request: Option<usize>,
-        /// On the wire.
+        /// What was sent.
+        boundary: usize,
+        /// How it was encoded.
+        codec: usize,
+        /// Its bytes.
+        payload: f64,
+        /// Its bytes on the wire.
         bytes: u64,
     },
     /// It was answered.
@@ -108,6 +114,17 @@ pub enum Event {
         request: Option<usize>,
         /// Whether it was taken back, because of an answer found here.
         cancelled: bool,
+    },
+    /// The edge ran a range.
+    Ran {
+        /// From this boundary.
+        from: usize,
+        /// To that.
+        to: usize,
+        /// Whether a head was asked at its end.
+        with_head: bool,
+        /// Both together.
+        seconds: f64,
     },
 }
 

@@ -2,7 +2,7 @@
 
 use super::state::{Job, Running, Shipping};
 use super::{Answer, Turn};
-use crate::replay::policy::{Action, Decision, Place, Policy, Situation};
+use crate::replay::policy::{Action, Decision, Event, Place, Policy, Situation};
 use crate::replay::{Path, seconds};
 use std::time::Duration;
 
@@ -73,6 +73,11 @@ impl<P: Policy + ?Sized, F: FnMut(Answer)> Turn<'_, '_, P, F> {
     }
 
     fn ran(&mut self, thread: usize, request: usize, to: usize) {
+        let from = self.state.look(request).at;
+        if from < to {
+            let seconds = seconds(self.engine.range(from, to));
+            self.tell(&Event::Ran { from, to, with_head: self.engine.exits[to].is_some(), seconds });
+        }
         let Some(live) = self.state.live(request).filter(|live| !live.answered) else { return };
         live.at = to;
         live.held |= 1 << to;

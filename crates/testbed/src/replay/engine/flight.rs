@@ -151,7 +151,7 @@ impl<P: Policy + ?Sized, F: FnMut(Answer)> Turn<'_, '_, P, F> {
             queue: 0,
             compute: 0,
         });
-        self.tell(&Event::Sent { request, bytes: wire });
+        self.tell(&Event::Sent { request, boundary, codec, payload, bytes: wire });
         true
     }
 
