@@ -123,7 +123,11 @@ pub(super) fn offers(
             start.lower(ship);
         }
     }
-    Rest::new(table, conditions, ships, at, start).offer(&mut offer);
+    let rest = Rest::new(table, conditions, ships, at, start);
+    match last {
+        ..16 => rest.offer::<16>(&mut offer),
+        _ => rest.offer::<MAX_BOUNDARIES>(&mut offer),
+    }
 }
 
 impl NodeState {
@@ -225,26 +229,31 @@ impl<'a> Rest<'a> {
         }
     }
 
-    /// Offers to go on, to each later boundary.
-    fn offer(&self, offer: &mut impl FnMut(Action, &Value)) {
+    /// Offers to go on, to each later boundary. There is room for `ROOM` boundaries.
+    fn offer<const ROOM: usize>(&self, offer: &mut impl FnMut(Action, &Value)) {
         let last = self.table.last();
         // By where the request is and which boundary is the cheapest to ship, `at` standing for
         // all that are held now; the same with the fastest.
-        let mut to_go = [[Value::NEVER; MAX_BOUNDARIES]; MAX_BOUNDARIES];
-        to_go[last] = [Value::DONE; MAX_BOUNDARIES];
+        let mut to_go = [[Value::NEVER; ROOM]; ROOM];
+        to_go[last] = [Value::DONE; ROOM];
         for here in (self.at + 1..last).rev() {
+            let (rows, after) = to_go.split_at_mut(here + 1);
+            let Some(values) = rows.last_mut() else { continue };
             // The states at `here`: it is the best itself, or an earlier one is better.
-            let mut values = [Value::NEVER; MAX_BOUNDARIES];
-            for (held, value) in values.iter_mut().enumerate().take(here + 1).skip(self.at) {
-                *value = *self.ship(held);
-            }
-            for (to, after) in to_go.iter().enumerate().take(last + 1).skip(here + 1) {
-                let Some(step) = self.step(here, to) else { continue };
-                for (held, value) in values.iter_mut().enumerate().take(here + 1).skip(self.at) {
-                    value.lower(&self.then(after, &step, to, held));
+            let (mut states, mut count) = ([0; ROOM], 0);
+            for held in self.at..=here {
+                let (ship, arrived) = (self.ship(held), &self.ships[here]);
+                if held == here || ship.cost < arrived.cost || ship.late < arrived.late {
+                    (states[count], values[held]) = (held, *ship);
+                    count += 1;
                 }
             }
-            to_go[here] = values;
+            for (to, after) in (here + 1..=last).zip(after) {
+                let Some(step) = self.step(here, to) else { continue };
+                for &held in &states[..count] {
+                    values[held].lower(&self.then(after, &step, to, held));
+                }
+            }
         }
         for (to, after) in to_go.iter().enumerate().take(last + 1).skip(self.at + 1) {
             let Some(step) = self.step(self.at, to) else { continue };
@@ -269,10 +278,10 @@ impl<'a> Rest<'a> {
 
     /// A step and what follows, where `held` is the cheapest, or fastest, to ship before it.
     #[inline]
-    fn then(&self, after: &[Value; MAX_BOUNDARIES], step: &(Moments, f64), to: usize, held: usize) -> Value {
+    fn then(&self, after: &[Value], step: &(Moments, f64), to: usize, held: usize) -> Value {
         let (arrived, ship) = (&self.ships[to], self.ship(held));
-        let cheapest = if arrived.cost < ship.cost { to } else { held };
-        let fastest = if arrived.late < ship.late { to } else { held };
+        let cheapest = if ship.cost < arrived.cost { held } else { to };
+        let fastest = if ship.late < arrived.late { held } else { to };
         let fails = self.table.heads[to].1;
         let cost = if fails > 0.0 { fails * after[cheapest].cost } else { 0.0 };
         Value::new(step.1 + cost, step.0.plus(after[fastest].time), self.table.z)
