@@ -1,31 +1,40 @@
-//! One on-line decision over 10 boundaries, 4 codecs and 8 nodes, and a whole plan.
+//! One on-line decision over 16 boundaries, 4 codecs and 2 nodes, and a whole plan.
 
 #![allow(missing_docs, clippy::unwrap_used, reason = "a bench")]
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use kerf_planner::online::{self, CloudNode, Conditions, Edge, Exit, Model, NodeState, Query, Table, decide};
+use kerf_planner::online::{
+    self, CloudNode, Conditions, Edge, Model, NodeState, Query, Table, Terms, decide,
+};
 use kerf_planner::tiers::{
-    Constraints, Deadline, Dist, Link, Objective, Problem, Ranges, Reply, Shipment, Tier, Weights, pareto,
-    plan, sensitivity,
+    Constraints, Deadline, Dist, Exit, Link, Objective, Problem, Ranges, Reply, Shipment, Tier, Weights,
+    pareto, plan, sensitivity,
 };
 use std::hint::black_box;
 
 fn benches(criterion: &mut Criterion) {
-    let table = Table::new(model(10)).unwrap();
-    let nodes: Vec<NodeState> = (0..8)
+    let table = Table::new(model(16, 2)).unwrap();
+    let varies = |mean: f64| Dist { mean, sd: 0.3 * mean };
+    let nodes: Vec<NodeState> = (0..2)
         .map(|node| NodeState {
             is_available: true,
-            round_trip: 0.01 + 0.003 * f64::from(node),
-            up: 1e-6 / f64::from(node + 1),
-            down: 1e-6,
+            round_trip: varies(0.01 + 0.003 * f64::from(node)),
+            up: varies(1e-6 / f64::from(node + 1)),
+            down: varies(1e-6),
             backlog: 0.0,
-            queue: 0.001,
-            slowdown: 1.0,
+            queue: varies(0.001),
+            slowdown: varies(1.0),
         })
         .collect();
-    let conditions = Conditions { edge_wait: 0.001, edge_slowdown: 1.1, nodes: &nodes };
+    let conditions = Conditions {
+        edge_wait: varies(0.001),
+        edge_slowdown: varies(1.1),
+        edge_price: 0.0,
+        energy_factor: 1.0,
+        nodes: &nodes,
+    };
     for at in [0, 4, 8] {
-        criterion.bench_function(&format!("decide at b{at} of 10, 4 codecs, 8 nodes"), |bencher| {
+        criterion.bench_function(&format!("decide at b{at} of 16, 4 codecs, 2 nodes"), |bencher| {
             let query = Query { at, held: 1 };
             bencher.iter(|| decide(black_box(&table), black_box(&conditions), query, Some(0.2)));
         });
@@ -58,25 +67,27 @@ fn benches(criterion: &mut Criterion) {
     }
 }
 
-fn model(boundaries: usize) -> Model {
+fn model(boundaries: usize, nodes: u32) -> Model {
+    let varies = |mean: f64| Dist { mean, sd: 0.1 * mean };
     let shipment = |boundary: usize, codec: usize| online::Shipment {
-        bytes: 1.5e5 / (1.0 + boundary as f64) / (1.0 + codec as f64),
-        encode: 1e-4 * codec as f64,
-        decode: 1e-4 * codec as f64,
+        bytes: varies(1.5e5 / (1.0 + boundary as f64) / (1.0 + codec as f64)),
+        encode: varies(1e-4 * codec as f64),
+        decode: vec![varies(1e-4 * codec as f64); nodes as usize],
         agreement_loss: 0.005 * codec as f64,
     };
     let last = boundaries - 1;
-    let tails = |speed: f64| (0..boundaries).map(|boundary| Some((last - boundary) as f64 / speed)).collect();
+    let tails =
+        |speed: f64| (0..boundaries).map(|boundary| Some(varies((last - boundary) as f64 / speed))).collect();
     Model {
         edge: Edge {
-            times: Ranges::new(last, |from, to| Some(0.01 * (to - from) as f64)),
+            times: Ranges::new(last, |from, to| Some(varies(0.01 * (to - from) as f64))),
             busy_watts: 5.0,
             wait_watts: 1.0,
         },
         shipments: (0..boundaries)
             .map(|boundary| (0..4).map(|codec| shipment(boundary, codec)).collect())
             .collect(),
-        nodes: (0..8)
+        nodes: (0..nodes)
             .map(|node| CloudNode {
                 tails: tails(1000.0 + 100.0 * f64::from(node)),
                 joules_per_byte: 1e-7,
@@ -85,12 +96,14 @@ fn model(boundaries: usize) -> Model {
             })
             .collect(),
         exits: [3, 6]
-            .map(|boundary| Exit { boundary, probability: 0.4, head: 2e-4, agreement_loss: 0.005 })
+            .map(|boundary| Exit { boundary, probability: 0.4, head: varies(2e-4), agreement_loss: 0.005 })
             .to_vec(),
-        result_bytes: 4000.0,
-        weights: Weights { latency: 1.0, energy: 0.1, ..Weights::default() },
-        privacy_floor: 0,
-        agreement: 0.95,
+        reply: online::Reply { bytes: Dist::exact(4000.0), decode: Dist::default() },
+        terms: Terms {
+            weights: Weights { latency: 1.0, energy: 0.1, ..Weights::default() },
+            agreement: 0.95,
+            ..Terms::default()
+        },
     }
 }
 

@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! ship(x) = min over codecs c and nodes j:
-//!           enc + (backlog + B(x, c))·τ_j + r_j + dec + q_j + t_j(x..n) + R·τ'_j
+//!           enc + (backlog + B(x, c))·τ_j + r_j + q_j + (dec + t_j(x..n))·f_j + R·τ'_j + dec_R
 //! V(n)    = 0
 //! V(s)    = min( ship(x) of every x still held,
 //!                min over u > s: wait_e + e(s..u) + head(u) + (1 − p(u))·V(u) )
@@ -18,12 +18,23 @@
 //! are, and `p(u)` is the probability that the head at `u` answers after all before it did not
 //! (a request that jumps over a head is taken to gain nothing by that).
 //!
-//! Cost is a weighted sum of seconds, joules, bytes and money. A deadline is kept at the next step:
-//! of the actions after which the request can still end in time even if every head fails, the
-//! cheapest is taken; where there are none, the fastest.
+//! Every number is a mean and a spread ([`Dist`](crate::tiers::Dist)). Cost is a weighted sum of
+//! expected seconds, joules, bytes and money. Seconds are those of a request that no head answers,
+//! done as fast as can be; what adds up in them is taken to be independent, and their quantile to
+//! be that of a normal distribution. A deadline is kept at the next step: of the actions after which
+//! the request can still end in time at the wanted quantile, the cheapest is taken; where there are
+//! none, the fastest.
 
+mod check;
 mod decide;
+mod explain;
+mod model;
+mod offers;
 mod table;
 
-pub use decide::{Action, Conditions, Decision, NodeState, Query, decide};
-pub use table::{CloudNode, Edge, Exit, MAX_BOUNDARIES, Model, Shipment, Table, TableError};
+pub use check::TableError;
+pub use decide::{Action, Decision, Offer, decide};
+pub use explain::{Considered, Explanation, Verdict, explain};
+pub use model::{CloudNode, Edge, Model, ModelError, Reply, Shipment, Terms};
+pub use offers::{Conditions, NodeState, Query};
+pub use table::{MAX_BOUNDARIES, Table};

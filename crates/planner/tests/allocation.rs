@@ -4,9 +4,9 @@
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use kerf_planner::online::{
-    CloudNode, Conditions, Edge, Exit, Model, NodeState, Query, Shipment, Table, decide,
+    CloudNode, Conditions, Edge, Model, NodeState, Query, Reply, Shipment, Table, Terms, decide,
 };
-use kerf_planner::tiers::{Ranges, Weights};
+use kerf_planner::tiers::{Dist, Exit, Ranges, Weights};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -37,14 +37,20 @@ fn a_decision_allocates_nothing() {
     let table = Table::new(model()).unwrap();
     let nodes = [NodeState {
         is_available: true,
-        round_trip: 0.02,
-        up: 1e-6,
-        down: 1e-6,
+        round_trip: Dist { mean: 0.02, sd: 0.002 },
+        up: Dist { mean: 1e-6, sd: 5e-7 },
+        down: Dist::exact(1e-6),
         backlog: 0.0,
-        queue: 0.001,
-        slowdown: 1.0,
+        queue: Dist { mean: 0.001, sd: 0.001 },
+        slowdown: Dist { mean: 1.0, sd: 0.1 },
     }; 8];
-    let conditions = Conditions { edge_wait: 0.001, edge_slowdown: 1.0, nodes: &nodes };
+    let conditions = Conditions {
+        edge_wait: Dist::exact(0.001),
+        edge_slowdown: Dist { mean: 1.0, sd: 0.1 },
+        edge_price: 0.0,
+        energy_factor: 1.0,
+        nodes: &nodes,
+    };
     let before = ALLOCATIONS.load(Ordering::Relaxed);
     let mut decisions = 0;
     for at in 0..table.last() {
@@ -58,31 +64,33 @@ fn a_decision_allocates_nothing() {
 
 fn model() -> Model {
     let shipment = |boundary: usize, codec: usize| Shipment {
-        bytes: 1e5 / (1.0 + boundary as f64) / (1.0 + codec as f64),
-        encode: 1e-4,
-        decode: 1e-4,
+        bytes: Dist::exact(1e5 / (1.0 + boundary as f64) / (1.0 + codec as f64)),
+        encode: Dist::exact(1e-4),
+        decode: vec![Dist::exact(1e-4); 8],
         agreement_loss: 0.001 * codec as f64,
     };
     Model {
         edge: Edge {
-            times: Ranges::new(9, |from, to| Some(0.01 * (to - from) as f64)),
+            times: Ranges::new(9, |from, to| Some(Dist::exact(0.01 * (to - from) as f64))),
             busy_watts: 5.0,
             wait_watts: 1.0,
         },
         shipments: (0..10).map(|boundary| (0..4).map(|codec| shipment(boundary, codec)).collect()).collect(),
         nodes: vec![
             CloudNode {
-                tails: (0..10).map(|boundary| Some(0.001 * f64::from(9 - boundary))).collect(),
+                tails: (0..10).map(|boundary| Some(Dist::exact(0.001 * f64::from(9 - boundary)))).collect(),
                 joules_per_byte: 0.0,
                 money_per_byte: 0.0,
                 money_per_second: 0.0,
             };
             8
         ],
-        exits: vec![Exit { boundary: 4, probability: 0.5, head: 1e-4, agreement_loss: 0.0 }],
-        result_bytes: 4000.0,
-        weights: Weights { latency: 1.0, energy: 0.1, ..Weights::default() },
-        privacy_floor: 0,
-        agreement: 0.9,
+        exits: vec![Exit { boundary: 4, probability: 0.5, head: Dist::exact(1e-4), agreement_loss: 0.0 }],
+        reply: Reply { bytes: Dist::exact(4000.0), decode: Dist::default() },
+        terms: Terms {
+            weights: Weights { latency: 1.0, energy: 0.1, ..Weights::default() },
+            agreement: 0.9,
+            ..Terms::default()
+        },
     }
 }

@@ -22,6 +22,7 @@ const PURE: &[&str] = &[
     "preprocess",
     "profile",
     "settings",
+    "steer",
     "tensor",
     "wire",
 ];

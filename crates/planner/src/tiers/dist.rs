@@ -40,6 +40,29 @@ impl Dist {
         Self { mean: self.mean + other.mean, sd: self.sd.hypot(other.sd) }
     }
 
+    /// The quantile `probability` of the standard normal distribution: how many deviations above
+    /// its mean a normal quantity stays that often. Infinite at 0 and 1.
+    pub fn normal_quantile(probability: f64) -> f64 {
+        if !(0.0..=1.0).contains(&probability) {
+            return f64::NAN;
+        }
+        let (mut below, mut above) = (-40.0, 40.0);
+        if probability == 0.0 || probability == 1.0 {
+            return (probability - 0.5) * f64::INFINITY;
+        }
+        // Halving until no number is left in between is exact, and needed once per table.
+        while above - below > 1e-14 * f64::max(1.0, f64::abs(above)) {
+            let middle = 0.5 * (below + above);
+            if normal(middle) < probability { below = middle } else { above = middle }
+        }
+        0.5 * (below + above)
+    }
+
+    /// How likely a standard normal quantity is at most `x`.
+    pub fn normal(x: f64) -> f64 {
+        normal(x)
+    }
+
     /// How likely a normal quantity is at most `limit`. Where even the mean is more, this is 0: a
     /// spread must not make a plan better.
     pub fn within(&self, limit: f64) -> f64 {
@@ -104,6 +127,17 @@ mod tests {
         ] {
             assert!((normal(x) - wanted).abs() < 1e-14, "{x}: {}", normal(x));
         }
+    }
+
+    #[test]
+    fn quantiles_are_as_tables_have_them() {
+        for (probability, wanted) in
+            [(0.5, 0.0), (0.95, 1.644_853_626_951_472_7), (0.01, -2.326_347_874_040_841)]
+        {
+            assert!((Dist::normal_quantile(probability) - wanted).abs() < 1e-12, "{probability}");
+        }
+        assert_eq!(Dist::normal_quantile(1.0), f64::INFINITY);
+        assert!(Dist::normal_quantile(1.5).is_nan());
     }
 
     #[test]
