@@ -157,10 +157,10 @@ class Page:
         self.shots.append(path)
 
 
-def away(event):
-    """Share of recent answers that the cloud made."""
+def away(event, routes=r"cloud|b\d+"):
+    """Share of recent answers that the cloud made; of all that were, those from some boundaries."""
     shares = event["recent"]["shares"]
-    return sum(share for route, share in shares.items() if re.fullmatch(r"cloud|b\d+", route))
+    return sum(share for route, share in shares.items() if re.fullmatch(routes, route))
 
 
 def check(page):
@@ -175,17 +175,23 @@ def check(page):
 
     browser.drag("rtt", 0.2)
     browser.drag("rate", 0.85)
-    fast = page.wait("a fast link is used", lambda event: away(event) > 0.8 and event["link"]["rate_bps"] > 1e7)
+    fast = page.wait("over a fast link the input is sent", lambda event: away(event, "cloud") > 0.8)
+    assert fast["link"]["rate_bps"] > 1e8 and fast["link"]["rtt_ms"] < 10, fast["link"]
     page.shot("fast")
-    browser.drag("rate", 0.0)
-    slow = page.wait("a slow link is not", lambda event: away(event) < 0.1 and event["recent"]["answered"] > 3)
-    assert abs(slow["link"]["rate_bps"] - setting["bounds"]["rate_bps"][0]) < 1, slow["link"]
-    assert slow["predicted"]["cloud_ms"] > fast["predicted"]["cloud_ms"], (fast, slow)
-    page.shot("slow")
     browser.drag("rate", 0.42)
-    page.wait("a middling link", lambda event: event["link"]["rate_bps"] > 1e6)
-    time.sleep(12)
+    page.wait("a middling link", lambda event: 1e6 < event["link"]["rate_bps"] < 1e7)
+    time.sleep(10)
     page.shot("middling")
+    browser.drag("rate", 0.0)
+    slow = page.wait("over a slow link it is not", lambda event: away(event, "cloud") < 0.1
+                     and event["recent"]["answered"] > 3)
+    assert abs(slow["link"]["rate_bps"] - setting["bounds"]["rate_bps"][0]) < 1, slow["link"]
+    assert slow["predicted"]["cloud_ms"] > 10 * fast["predicted"]["cloud_ms"], (fast, slow)
+    browser.drag("rtt", 1.0)
+    page.wait("slow and far, all stays on the edge", lambda event: away(event) < 0.1
+              and event["recent"]["answered"] > 3)
+    page.shot("slow")
+    browser.drag("rtt", 0.2)
     browser.drag("rate", 0.85)
     page.wait("the fast link again", lambda event: away(event) > 0.8)
 
