@@ -201,7 +201,7 @@ mod tests {
 
     #[test]
     fn answers_tell_who_made_them() {
-        let route = |more: Value| {
+        let route = |mut more: Value| {
             let mut all = json!({ "split": "b3", "node": "cloud-1", "codec": "raw", "head_us": 2000,
                 "tail_us": 1000, "network_us": 40_000, "cloud_compute_us": 5000 });
             all.as_object_mut().unwrap().append(more.as_object_mut().unwrap_or(&mut Map::new()));
