@@ -30,6 +30,8 @@ pub(crate) struct Question {
     pub(crate) input: String,
     /// The output to compare.
     pub(crate) output: String,
+    /// Whether answers shall say what else was considered.
+    pub(crate) explain: bool,
 }
 
 /// An answer, and what the node says of how it was made.
@@ -72,6 +74,7 @@ impl Client {
                 "parameters": { "binary_data_size": payload.data().len() },
             }],
             "outputs": [{ "name": question.output, "parameters": { "binary_data": true } }],
+            "parameters": { "explain": question.explain },
         })
         .to_string();
         let mut body = BytesMut::with_capacity(header.len() + payload.data().len());

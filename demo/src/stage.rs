@@ -123,6 +123,7 @@ impl Stage {
             model: self.served.name.clone(),
             input: step.encoded_input.clone(),
             output: output.name.clone(),
+            explain: false,
         };
         let answer = |input: &Input| -> anyhow::Result<Tensor> {
             let mut values = Values::new();

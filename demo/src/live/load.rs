@@ -38,6 +38,7 @@ pub(crate) struct Load {
 struct Seen {
     window: Window,
     totals: Totals,
+    why: Option<String>,
 }
 
 /// Since the start.
@@ -76,6 +77,11 @@ impl Load {
         (seen.window.figures(now), Totals { in_flight, ..seen.totals.clone() })
     }
 
+    /// What the request that was answered last could have done, the best first, as its node expected it.
+    pub(crate) fn why(&self) -> Option<String> {
+        locked(&self.seen).why.clone()
+    }
+
     async fn ask(&self) {
         let index = self.next.fetch_add(1, Ordering::Relaxed) % self.script.inputs.len();
         locked(&self.seen).totals.sent += 1;
@@ -88,6 +94,7 @@ impl Load {
         let outcome = match asked {
             Ok(reply) => {
                 seen.totals.answered += 1;
+                seen.why = text(&reply.parameters, "explanation");
                 let agrees = same_answer(&reply.output, &self.script.answers[index]);
                 Outcome::Answered(Answer { latency, agrees, ..told(&reply.parameters) })
             }
@@ -152,7 +159,7 @@ fn gap(per_second: f64, uniform: f64) -> Duration {
 
 /// What the node says of how an answer was made.
 fn told(parameters: &Map<String, Value>) -> Answer {
-    let text = |key: &str| parameters.get(key).and_then(Value::as_str).map(str::to_owned);
+    let text = |key: &str| text(parameters, key);
     let number = |key: &&str| parameters.get(*key).and_then(Value::as_f64).unwrap_or(0.0);
     let bytes = parameters.get("shipped_bytes").and_then(Value::as_u64).unwrap_or(0);
     let split = text("split").and_then(|split| split.strip_prefix('b')?.parse().ok()).unwrap_or(0);
@@ -166,6 +173,10 @@ fn told(parameters: &Map<String, Value>) -> Answer {
     let spent = STAGES.map(|stages| stages.iter().map(number).sum::<f64>() / 1e6);
     let node = text("node").unwrap_or_default();
     Answer { route, node, codec: text("codec"), latency: 0.0, bytes, agrees: false, spent }
+}
+
+fn text(parameters: &Map<String, Value>, key: &str) -> Option<String> {
+    parameters.get(key).and_then(Value::as_str).map(str::to_owned)
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

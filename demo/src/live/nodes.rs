@@ -64,7 +64,9 @@ impl Nodes {
         let scene = Scene { engine: wanted.engine, own: wanted.own, codecs: Some(codecs) };
         let mut stage = Stage::set(scene).await?;
         println!("{}", stage.introduction());
-        let script = Arc::new(stage.script()?);
+        let mut script = stage.script()?;
+        script.question.explain = true;
+        let script = Arc::new(script);
         let pictures = match wanted.own {
             Some((_, pictures)) => pictures.to_owned(),
             None => written(&script, &stage.folder().join("frames"))?,

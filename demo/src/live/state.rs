@@ -29,6 +29,8 @@ pub(crate) struct State {
 struct Told {
     events: VecDeque<Event>,
     seq: u64,
+    /// Of the newest event alone: it is long.
+    why: Option<String>,
     listeners: Vec<mpsc::Sender<Bytes>>,
 }
 
@@ -55,7 +57,9 @@ impl State {
             totals,
             predicted: PredictedMs::from(predicted),
         };
-        let line = Bytes::from(format!("data: {}\n\n", json!(event)));
+        told.why = load.why();
+        let line = json!({ "event": event, "why": told.why });
+        let line = Bytes::from(format!("data: {line}\n\n"));
         told.listeners.retain(|listener| listener.try_send(line.clone()).is_ok());
         if told.events.len() == KEPT {
             told.events.pop_front();
@@ -65,7 +69,8 @@ impl State {
 
     /// For machines, and for pages that begin.
     pub(crate) fn to_json(&self) -> Value {
-        json!({ "setting": self.setting, "events": self.told().events })
+        let told = self.told();
+        json!({ "setting": self.setting, "events": told.events, "why": told.why })
     }
 
     /// Events as they come, in the form of an event stream; none where too many listen already.

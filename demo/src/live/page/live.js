@@ -4,7 +4,7 @@ const $ = (id) => document.getElementById(id);
 const some = (value, said) => value === null || value === undefined ? "–" : said(value);
 
 function rate(bits) {
-  if (bits >= 999.5e6) return `${(bits / 1e9).toPrecision(2)} Gbit/s`;
+  if (bits >= 999.5e6) return `${Number((bits / 1e9).toPrecision(2))} Gbit/s`;
   if (bits >= 999.5e3) return `${Number((bits / 1e6).toPrecision(bits >= 99.5e6 ? 3 : 2))} Mbit/s`;
   return `${Number((bits / 1e3).toPrecision(bits >= 99.5e3 ? 3 : 2))} kbit/s`;
 }
@@ -106,8 +106,8 @@ function link(frame) {
   const above = scale(...rate_bps, middle - 12, SIZE.top + 4, true);
   frame.axis({ ...above, ticks: [1e5, 1e6, 1e7, 1e8, 1e9] }, (value) => rate(value).replace("bit/s", "b/s"));
   const drawn = (event) => event.link.plugged && event.link.rate_bps > 0 ? event.link.rate_bps : null;
-  frame.curve("x-b1", above, drawn);
-  frame.label("x-b1", above.at(latest.rate_bps), latest.plugged ? rate(latest.rate_bps) : "unplugged", true);
+  frame.curve("x-ink", above, drawn);
+  frame.label("x-ink", above.at(latest.rate_bps), latest.plugged ? rate(latest.rate_bps) : "unplugged", true);
   frame.settle(SIZE.top + 4, middle - 12);
   const below = scale(...rtt_ms, frame.height - SIZE.bottom, middle + 12, true);
   frame.axis({ ...below, ticks: [1, 10, 100] }, tickMs);
@@ -120,9 +120,9 @@ function sent(frame) {
   const all = events.map((event) => event.recent.bytes ?? 0);
   const y = scale(0, Math.max(1000, ...all) * 1.08, frame.height - SIZE.bottom, SIZE.top, false);
   frame.axis(y, bytes);
-  frame.curve("x-b0", y, (event) => event.recent.bytes);
+  frame.curve("x-ink", y, (event) => event.recent.bytes);
   const latest = events[events.length - 1].recent.bytes;
-  if (latest !== null) frame.label("x-b0", y.at(latest), `${bytes(latest)}`, true);
+  if (latest !== null) frame.label("x-ink", y.at(latest), `${bytes(latest)}`, true);
   frame.settle();
 }
 
@@ -140,11 +140,11 @@ function plots() {
   });
   new Plot($("link"), {
     height: 220, draw: link, label: "Rate and round-trip time of the emulated link over the last minute",
-    read: ({ link }) => [["b1", "rate", link.plugged ? rate(link.rate_bps) : "unplugged"], ["accent", "round trip", ms(link.rtt_ms)]],
+    read: ({ link }) => [["ink", "rate", link.plugged ? rate(link.rate_bps) : "unplugged"], ["accent", "round trip", ms(link.rtt_ms)]],
   });
   new Plot($("bytes"), {
     height: 220, draw: sent, label: "Bytes shipped per request over the last minute",
-    read: (event) => [["b0", "per request", some(event.recent.bytes, bytes)]],
+    read: (event) => [["ink", "per request", some(event.recent.bytes, bytes)]],
   });
 }
 
@@ -245,7 +245,14 @@ function show(event) {
   Plot.show(events);
 }
 
-function take(event) {
+// What the newest request could have done; the first is what it did.
+function reasons(why) {
+  const said = why === null ? ["the edge has no plan yet"] : why.split("; ");
+  $("why").replaceChildren(...said.map((line) => html("li", "", line)));
+}
+
+function take({ event, why }) {
+  reasons(why);
   if (events.length > 0 && event.seq <= events[events.length - 1].seq) return;
   events = [...events, event].slice(-setting.kept);
   show(event);
@@ -255,6 +262,7 @@ async function begin() {
   const state = await (await fetch("/state")).json();
   const is_first = setting === null;
   ({ setting, events } = state);
+  reasons(state.why);
   if (is_first) {
     $("slowdown").textContent = `${setting.slowdown}×`;
     const trace = setting.trace ? `; trace ${setting.trace}` : "";
