@@ -63,6 +63,8 @@ pub(crate) struct Watch {
     rung: Option<usize>,
     /// Whether the coin fell for this one, and the room for its check.
     pub(crate) check: Option<checks::Room>,
+    /// Heads that were asked, one bit each.
+    asked: u64,
     /// Heads that were not sure, and when they had said so.
     unsure: Vec<(usize, Instant)>,
 }
@@ -158,7 +160,7 @@ impl Exits {
             None => Thresholds::closed(state.exits.len()),
         };
         let check = if coin < self.share { self.checks.room() } else { None };
-        Watch { thresholds, rung, check, unsure: Vec::new() }
+        Watch { thresholds, rung, check, asked: 0, unsure: Vec::new() }
     }
 
     /// What a head's answer means for a request, and its confidence, −1 where it could not say; `tie` is
@@ -172,8 +174,11 @@ impl Exits {
             watch.check = None;
         }
         let state = &mut *self.lock();
-        // Those that come to later exits are others once earlier ones have become stricter.
-        let is_as_calibrated = watch.rung.is_some_and(|rung| rung + 1 == state.rungs.len());
+        // Those that come to later exits are others once earlier ones have become stricter, or were
+        // jumped over.
+        let is_as_calibrated =
+            watch.rung.is_some_and(|rung| rung + 1 == state.rungs.len()) && watch.has_passed_all_before(exit);
+        watch.asked |= 1 << exit.min(63);
         let Some(at) = state.exits.get_mut(exit) else { return (Turn::GoOn, confidence) };
         at.asked += 1;
         if let Some(drift) = at.drift.as_mut().filter(|_| is_as_calibrated && said.judged.len() == 1) {
@@ -282,6 +287,12 @@ impl Watch {
     /// Whether a head need be asked.
     pub(crate) fn asks(&self, exit: usize) -> bool {
         self.thresholds.is_open(exit)
+    }
+
+    /// Whether all open heads before this one were asked: what comes to it is then what came to it when
+    /// it was calibrated.
+    fn has_passed_all_before(&self, exit: usize) -> bool {
+        (0..exit).all(|earlier| !self.asks(earlier) || self.asked >> earlier.min(63) & 1 == 1)
     }
 
     /// The rung in use when the request began.

@@ -7,8 +7,9 @@ use kerf_planner::Coded;
 use kerf_serving::{LoadError, Served};
 pub(crate) use kerf_settings::Fallback;
 use kerf_settings::{CodecChoice, ExitChoice, ModelSettings, PlanSettings, RaceChoice, Split};
+use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -33,10 +34,12 @@ pub(crate) struct Model {
     pub(crate) race: RaceChoice,
     /// Time given to a request that names none.
     pub(crate) deadline: Duration,
-    /// Recent time of a local tail in microseconds; 0 until there was one.
-    tail_us: AtomicU64,
-    /// Whether a range is being compiled in the background.
-    is_fusing: AtomicBool,
+    /// By the boundary where it begins, recent time of the rest run here, in microseconds; 0 until
+    /// there was one.
+    tails_us: Vec<AtomicU64>,
+    /// Ranges that were compiled in the background, or were tried to be.
+    fused: Mutex<BTreeSet<(usize, usize)>>,
+    fusing: Mutex<()>,
 }
 
 /// Why a model of the settings cannot be served.
@@ -132,8 +135,9 @@ impl Model {
             fallback: settings.fallback,
             race: settings.race,
             deadline: settings.deadline,
-            tail_us: AtomicU64::new(0),
-            is_fusing: AtomicBool::new(false),
+            tails_us: (0..=last).map(|_| AtomicU64::new(0)).collect(),
+            fused: Mutex::default(),
+            fusing: Mutex::default(),
         })
     }
 
@@ -175,6 +179,11 @@ impl Model {
             CodecChoice::Named(name) => codec.name == *name,
         };
         codecs.filter(is_meant).map(Coded::from).collect()
+    }
+
+    /// Whether one codec is asked for, and used wherever the model has it.
+    pub(crate) fn is_codec_named(&self) -> bool {
+        matches!(self.codec, CodecChoice::Named(_))
     }
 
     /// Least share of answers that codecs must leave as they are.
@@ -222,39 +231,51 @@ impl Model {
     /// before that it does not run may be dropped. Requests under way end as they began.
     pub(crate) fn follow(&self, course: Course, said: Option<String>) -> Result<(), LoadError> {
         let needed = self.ranges(&course);
-        let required = self.fallback == Fallback::Required;
-        for &(from, to) in &needed {
-            self.served.prepare(from, to, required)?;
-        }
-        let asked = |boundary: &usize| needed.iter().any(|(_, to)| to == boundary);
-        for (exit, _) in self.exit_boundaries().enumerate().filter(|(_, boundary)| asked(boundary)) {
-            self.served.prepare_head(exit)?;
+        if let Err(error) = self.prepare(&needed) {
+            // What was made ready for nothing shall not stay for ever.
+            self.release(&needed, &self.ranges(&self.course()));
+            return Err(error);
         }
         let before = {
             let mut now = self.course.lock().unwrap_or_else(PoisonError::into_inner);
             std::mem::replace(&mut *now, (course, said)).0
         };
-        let unneeded = self.ranges(&before).into_iter().filter(|range| !needed.contains(range));
-        for (from, to) in unneeded {
-            // Another tail takes another time.
-            self.tail_us.store(0, Ordering::Relaxed);
-            self.served.release(from, to);
-        }
+        self.release(&self.ranges(&before), &needed);
+        self.fused.lock().unwrap_or_else(PoisonError::into_inner).clear();
         Ok(())
     }
 
-    /// Compiles a range in the background, where a chain of others has served for it; one at a time.
+    /// Compiles ranges, and the heads at their ends.
+    fn prepare(&self, ranges: &[(usize, usize)]) -> Result<(), LoadError> {
+        let required = self.fallback == Fallback::Required;
+        for &(from, to) in ranges {
+            self.served.prepare(from, to, required)?;
+        }
+        let asked = |boundary: &usize| ranges.iter().any(|(_, to)| to == boundary);
+        let exits = self.exit_boundaries().enumerate().filter(|(_, boundary)| asked(boundary));
+        exits.map(|(exit, _)| exit).try_for_each(|exit| self.served.prepare_head(exit))
+    }
+
+    fn release(&self, ranges: &[(usize, usize)], needed: &[(usize, usize)]) {
+        let unneeded = ranges.iter().filter(|range| !needed.contains(range));
+        unneeded.for_each(|(from, to)| self.served.release(*from, *to));
+    }
+
+    /// Compiles a range in the background, where a chain of others has served for it. Each is tried once:
+    /// where there is no room for all, the chain goes on serving.
     pub(crate) fn fuse(self: &Arc<Self>, from: usize, to: usize) {
-        if self.is_fusing.swap(true, Ordering::AcqRel) {
+        let is_new = self.fused.lock().unwrap_or_else(PoisonError::into_inner).insert((from, to));
+        if !is_new {
             return;
         }
         let model = Arc::clone(self);
         tokio::task::spawn_blocking(move || {
+            // One after the other: requests need the cores.
+            let _turn = model.fusing.lock().unwrap_or_else(PoisonError::into_inner);
             if let Err(error) = model.served.prepare(from, to, false) {
                 let name = &model.served.name;
                 tracing::warn!(model = name, %error, "several segments go on serving for one");
             }
-            model.is_fusing.store(false, Ordering::Release);
         });
     }
 
@@ -269,14 +290,15 @@ impl Model {
         ranges
     }
 
-    /// How long the cloud may take: what is left until `deadline`, less what finishing here would
-    /// need. Half of what is left is kept back until a local tail has been timed.
-    pub(crate) fn patience(&self, deadline: Instant, now: Instant) -> Duration {
+    /// How long the cloud may take over a request that stands at boundary `at` here: what is left until
+    /// `deadline`, less what finishing here would need. Half of what is left is kept back until that has
+    /// been timed.
+    pub(crate) fn patience(&self, at: usize, deadline: Instant, now: Instant) -> Duration {
         let left = deadline.saturating_duration_since(now);
         if self.fallback == Fallback::None {
             return left;
         }
-        let reserve = match self.tail_us.load(Ordering::Relaxed) {
+        let reserve = match self.tails_us.get(at).map_or(0, |tail| tail.load(Ordering::Relaxed)) {
             0 => left / 2,
             known => Duration::from_micros(known) * 2 + RESERVE_FLOOR,
         };
@@ -284,28 +306,32 @@ impl Model {
     }
 
     /// When this node begins to work on what it shipped as well, if it ever does.
-    pub(crate) fn race_begins(&self, way: &Way, deadline: Instant, now: Instant) -> Option<Instant> {
-        if self.fallback == Fallback::None {
-            return None;
-        }
-        if let Some(chosen) = way.chosen {
-            let after =
-                chosen.local_after.map(|after| Duration::try_from_secs_f64(after).unwrap_or_default());
-            return after.map(|after| now + after.min(deadline.saturating_duration_since(now)));
-        }
-        match self.race {
-            RaceChoice::Never => None,
-            RaceChoice::Deadline => Some(now + self.patience(deadline, now)),
-            RaceChoice::Always => Some(now),
+    pub(crate) fn race_begins(
+        &self,
+        at: usize,
+        way: &Way,
+        deadline: Instant,
+        now: Instant,
+    ) -> Option<Instant> {
+        let latest = now + self.patience(at, deadline, now);
+        match (self.fallback, self.race, way.chosen) {
+            (Fallback::None, ..) | (_, RaceChoice::Never, _) => None,
+            (_, _, Some(chosen)) => {
+                let after = chosen.local_after.and_then(|after| Duration::try_from_secs_f64(after).ok());
+                Some(after.map_or(latest, |after| latest.min(now + after)))
+            }
+            (_, RaceChoice::Deadline, None) => Some(latest),
+            (_, RaceChoice::Always, None) => Some(now),
         }
     }
 
-    /// Notes the time of a local tail: rises at once, falls slowly.
-    pub(crate) fn learn_tail(&self, elapsed: Duration) {
+    /// Notes the time that the rest took here: rises at once, falls slowly.
+    pub(crate) fn learn_tail(&self, from: usize, elapsed: Duration) {
+        let Some(tail) = self.tails_us.get(from) else { return };
         let sample = elapsed.as_micros() as u64;
-        let known = self.tail_us.load(Ordering::Relaxed);
+        let known = tail.load(Ordering::Relaxed);
         let next = if sample >= known { sample } else { known - (known - sample) / 8 };
-        self.tail_us.store(next.max(1), Ordering::Relaxed);
+        tail.store(next.max(1), Ordering::Relaxed);
     }
 }
 

@@ -1,8 +1,8 @@
-//! `split: auto`: where does the plan for the profiles and the expected link cut a model?
+//! `split: auto`: what do requests decide by, and where would one over the expected link leave?
 //!
 //! The node's own profile lies in its folder; those of cloud nodes come when the nodes meet, and
-//! are kept for the next start. Each that comes makes a new plan. Until there is one the whole
-//! model runs here.
+//! are kept for the next start. Each that comes makes a new plan, and so do exits that become
+//! stricter. Until there is one the whole model runs here.
 
 mod choose;
 mod pilots;
@@ -11,8 +11,7 @@ use crate::course::Course;
 use crate::models::Model;
 use crate::service::Service;
 use choose::{choose, with_power};
-use kerf_mesh::NodeStatus;
-use kerf_mesh::{AskError, NodeState};
+use kerf_mesh::{AskError, NodeState, NodeStatus};
 use kerf_profile::Profile;
 use kerf_serving::ProfileFolder;
 use kerf_settings::{ExpectedLink, PlanSettings};
@@ -30,6 +29,9 @@ const EXCHANGE: Duration = Duration::from_secs(30);
 /// them each time.
 const MEET_AGAIN: Duration = Duration::from_secs(600);
 
+/// How often exits are looked at.
+const LOOK: Duration = Duration::from_secs(5);
+
 /// What the planner needs beside the models.
 pub(crate) struct Planning {
     pub(crate) service: Arc<Service>,
@@ -44,6 +46,7 @@ impl Planning {
         let this = Arc::new(self);
         let mesh = &this.service.pipeline.mesh;
         this.clone().plan_all().await;
+        let mut rungs = this.rungs();
         let mut changes = mesh.changes();
         let mut met: BTreeMap<String, Instant> = BTreeMap::new();
         loop {
@@ -56,10 +59,23 @@ impl Planning {
                     this.clone().plan_all().await;
                 }
             }
-            if changes.changed().await.is_err() {
-                return;
+            loop {
+                match tokio::time::timeout(LOOK, changes.changed()).await {
+                    Ok(Ok(())) => break,
+                    Ok(Err(_)) => return,
+                    Err(_) if this.rungs() == rungs => {}
+                    Err(_) => {
+                        rungs = this.rungs();
+                        this.clone().plan_all().await;
+                    }
+                }
             }
         }
+    }
+
+    /// How strict the exits of each model are.
+    fn rungs(&self) -> Vec<Option<usize>> {
+        self.planned().filter_map(|model| Some(model.exits.as_ref()?.standing().rung)).collect()
     }
 
     fn planned(&self) -> impl Iterator<Item = &Arc<Model>> {

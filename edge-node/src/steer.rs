@@ -82,9 +82,15 @@ pub(crate) struct Flight {
 }
 
 impl Steered {
-    /// `pilots` for tensors and for pictures.
-    pub(crate) fn new(pilots: [Pilot; 2], options: Options) -> Self {
-        Self { origin: Instant::now(), pilots: pilots.map(Mutex::new), options }
+    /// `pilots` for tensors and for pictures, whose time starts at `origin`.
+    pub(crate) fn new(pilots: [Pilot; 2], origin: Instant, options: Options) -> Self {
+        Self { origin, pilots: pilots.map(Mutex::new), options }
+    }
+
+    /// What was learnt so far, for pilots of other tables of the same nodes; none of other nodes.
+    pub(crate) fn learnt(&self, nodes: &[(usize, String)]) -> Option<([Pilot; 2], Instant)> {
+        let pilots = [false, true].map(|is_pictures| self.pilot(is_pictures).clone());
+        (self.options.nodes == nodes).then_some((pilots, self.origin))
     }
 
     pub(crate) fn stops(&self) -> &[usize] {

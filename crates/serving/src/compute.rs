@@ -121,6 +121,8 @@ impl Compute {
     /// Waits for a place, in turn.
     pub async fn place(&self, deadline: Instant) -> Result<Place, ComputeError> {
         let asked = Instant::now();
+        // Dropped last, whatever becomes of the wait: those behind all others may go now.
+        let _freed = Freed(Arc::clone(&self.freed));
         let waiting = Counted::new(&self.waiting);
         let permit = tokio::time::timeout_at(deadline.into(), Arc::clone(&self.width).acquire_owned())
             .await

@@ -22,6 +22,8 @@ enum Winner {
 /// The rest of a model, run here.
 #[derive(Default)]
 struct Local {
+    /// Where it began.
+    from: usize,
     values: Values,
     engine: Option<&'static str>,
     preprocess: Duration,
@@ -41,8 +43,8 @@ impl Pipeline {
         trip: &mut Trip,
     ) -> Result<Values, PipelineError> {
         let now = Instant::now();
-        let begins = model.race_begins(&way, job.deadline, now);
-        let until = begins.map_or_else(|| now + model.patience(job.deadline, now), |_| job.deadline);
+        let begins = model.race_begins(at, &way, job.deadline, now);
+        let until = begins.map_or_else(|| now + model.patience(at, job.deadline, now), |_| job.deadline);
         let kept = values.clone();
         let mut away = trip.clone();
         // A race that is for the deadline's sake does not wait for others.
@@ -65,8 +67,15 @@ impl Pipeline {
                 None => {
                     let here = self.rest(model, at, kept, job, &trip.course, &is_urgent);
                     let mut here = std::pin::pin!(here);
+                    // Work that waits behind all other must not wait for too long.
+                    let hurry = async {
+                        tokio::time::sleep_until((now + model.patience(at, job.deadline, now)).into()).await;
+                        urgent.send_replace(true);
+                        std::future::pending::<Winner>().await
+                    };
                     let winner = tokio::select! {
                         biased;
+                        winner = hurry => winner,
                         answer = &mut cloud => match answer {
                             Ok(outputs) => Winner::Cloud(outputs),
                             Err(reason) => {
@@ -128,7 +137,7 @@ impl Pipeline {
         urgent: &watch::Receiver<bool>,
     ) -> Result<Local, PipelineError> {
         let last = model.served.last();
-        let mut local = Local::default();
+        let mut local = Local { from: at, ..Local::default() };
         let mut from = at;
         while from < last || local.engine.is_none() {
             let mut urgent = urgent.clone();
@@ -177,7 +186,7 @@ impl Pipeline {
         trip.timings.queue += local.queued;
         trip.timings.preprocess += local.preprocess;
         trip.timings.tail = local.elapsed;
-        model.learn_tail(local.elapsed);
+        model.learn_tail(local.from, local.preprocess + local.elapsed);
         local.values
     }
 }

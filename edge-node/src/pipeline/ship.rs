@@ -9,6 +9,7 @@ use kerf_mesh::{Manner, MeshError, MeshFailure, OnSilence, Reply};
 use kerf_serving::{EarlyDecoder, Shipment, Tell};
 use kerf_steer::Answer as Seen;
 use kerf_tensor::NamedTensor;
+use kerf_transport::Source;
 use kerf_wire::{Arrival, Ask, CODEC_RAW, CodedTensor, Reason, Request};
 use std::sync::Arc;
 use std::time::Instant;
@@ -67,7 +68,7 @@ impl Pipeline {
         trip.route.shipped = bytes(&request);
         let is_growing = request.tensors.iter().any(|tensor| tensor.data.whole().is_none());
         let expected = served.codecs.mean_bytes(way.split, way.there).filter(|_| is_growing);
-        let flight = trip.course.begin(&way, expected.unwrap_or(trip.route.shipped as f64));
+        let mut flight = trip.course.begin(&way, expected.unwrap_or(trip.route.shipped as f64));
         let manner = Manner {
             // Without a fallback there is nothing better to do than to wait.
             on_silence: match model.fallback {
@@ -94,7 +95,13 @@ impl Pipeline {
             }
             called => called,
         }
-        .map_err(|error| error.to_string())?;
+        .map_err(|error| {
+            // What a node says, or does not manage in time, is nothing that the link does.
+            if let (Some(flight), true) = (flight.take(), error.source != Source::Link) {
+                flight.ended();
+            }
+            error.to_string()
+        })?;
         let coded = std::mem::take(&mut reply.answer.tensors);
         let bytes_back: u64 = coded.iter().map(|tensor| tensor.data.bytes()).sum();
         if let Some(flight) = flight {
@@ -139,7 +146,7 @@ impl Pipeline {
             let expected = served.codecs.mean_bytes(split, there);
             if expected.is_some_and(|expected| expected < came as f64) {
                 *values = self
-                    .decode(model, std::mem::take(values), deadline, trip)
+                    .decode(model, values.clone(), deadline, trip)
                     .await
                     .map_err(|error| error.to_string())?;
                 tensors = served.shipment(split, values).map_err(|error| error.to_string())?;

@@ -1,16 +1,17 @@
 //! What requests decide by: this node's profile, those of cloud nodes, and what packing measured.
 
 use super::choose::{ChooseError, ENCODED, RAW, traffic, way_of};
-use crate::course::Way;
+use crate::course::{Course, Way};
 use crate::models::{Fallback, Model};
 use crate::steer::{Options, Steered};
 use kerf_bundle::Coding;
 use kerf_planner::online::{self, Stops, Table, TableError, Terms, stops};
-use kerf_planner::tiers::{Problem, Weights};
+use kerf_planner::tiers::{Problem, Shipment, Weights};
 use kerf_planner::{Coded, Machine, Shapes, assemble};
 use kerf_profile::Profile;
 use kerf_settings::{ExpectedLink, PlanSettings, RaceChoice};
 use kerf_steer::{Pilot, PilotError, Prior, Race, Settings};
+use std::time::Instant;
 
 /// Most boundaries that requests may stop at: all ranges between them are compiled in time.
 const STOPS: usize = 6;
@@ -53,20 +54,29 @@ pub(super) fn steered(
         },
         ..Settings::default()
     };
-    let pilot = |known: &Known| -> Result<Pilot, PilotsError> {
-        let table = Table::new(known.model.stopping_at(&stops.boundaries))?;
-        Ok(Pilot::new(table, &known.priors, settings)?)
+    let nodes: Vec<_> = clouds.iter().map(|(index, node, _)| (*index, node.clone())).collect();
+    let learnt = match model.course() {
+        Course::Steered(before) => before.learnt(&nodes),
+        Course::Fixed(_) => None,
     };
-    let pilots = [pilot(&tensors)?, pilot(&pictures)?];
+    let (learnt, origin) = learnt.map_or((None, Instant::now()), |(pilots, origin)| (Some(pilots), origin));
+    let pilot = |known: &Known, before: Option<Pilot>| -> Result<Pilot, PilotsError> {
+        let table = Table::new(known.model.stopping_at(&stops.boundaries))?;
+        let Some(mut pilot) = before else { return Ok(Pilot::new(table, &known.priors, settings)?) };
+        pilot.retable(table)?;
+        Ok(pilot)
+    };
+    let [of_tensors, of_pictures] = learnt.map_or([None, None], |pilots| pilots.map(Some));
+    let pilots = [pilot(&tensors, of_tensors)?, pilot(&pictures, of_pictures)?];
     let options = Options {
         stops: stops.boundaries.clone(),
         there: [tensors.codings, pictures.codings],
         back,
-        nodes: clouds.iter().map(|(index, node, _)| (*index, node.clone())).collect(),
+        nodes,
         within: wish.deadline.map(|deadline| deadline.within),
         planned,
     };
-    Ok((Steered::new(pilots, options), stops))
+    Ok((Steered::new(pilots, origin, options), stops))
 }
 
 /// For requests of one kind.
@@ -104,6 +114,14 @@ fn known(
         let other = if is_pictures { RAW } else { ENCODED };
         if let Some(inputs) = problem.shipments.first_mut() {
             inputs.retain(|shipment| shipment.codec != other);
+        }
+        if model.is_codec_named() {
+            for shipments in &mut problem.shipments {
+                let is_plain = |it: &Shipment| [RAW, ENCODED].contains(&it.codec.as_str());
+                if !shipments.iter().all(is_plain) {
+                    shipments.retain(|it| !is_plain(it));
+                }
+            }
         }
         problem.exits.clone_from(&exits);
         problem.exits.iter_mut().for_each(|exit| exit.agreement_loss = 0.0);
