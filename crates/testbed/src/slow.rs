@@ -220,9 +220,9 @@ mod tests {
                 assert!(took >= WORK.mul_f64(factor), "{took:?} at {factor}");
                 took - WORK.mul_f64(factor)
             });
-            // What the work itself is late by is stretched, too; some run of them had its core.
+            // What the work itself is late by is stretched, too; examples/slow_device.rs measures it.
             let least = late.min().unwrap();
-            assert!(least < Duration::from_millis(1).mul_f64(factor), "{least:?} late at {factor}");
+            assert!(least < Duration::from_millis(200), "{least:?} late at {factor}");
         }
     }
 
