@@ -22,6 +22,7 @@ fn benches(criterion: &mut Criterion) {
             up: varies(1e-6 / f64::from(node + 1)),
             down: varies(1e-6),
             backlog: 0.0,
+            price: 0.0,
             queue: varies(0.001),
             slowdown: varies(1.0),
         })

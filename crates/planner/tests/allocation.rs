@@ -41,6 +41,7 @@ fn a_decision_allocates_nothing() {
         up: Dist { mean: 1e-6, sd: 5e-7 },
         down: Dist::exact(1e-6),
         backlog: 0.0,
+        price: 0.0,
         queue: Dist { mean: 0.001, sd: 0.001 },
         slowdown: Dist { mean: 1.0, sd: 0.1 },
     }; 8];

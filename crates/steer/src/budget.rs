@@ -43,7 +43,11 @@ pub(crate) struct Timed {
 
 impl Timed {
     pub(crate) fn new(per_second: f64, most: f64) -> Self {
-        Self { per_second, budget: Budget::new(most), seen: Duration::ZERO }
+        Self {
+            per_second,
+            budget: Budget::new(if per_second > 0.0 { most } else { 0.0 }),
+            seen: Duration::ZERO,
+        }
     }
 
     pub(crate) fn left(&self, now: Duration) -> f64 {

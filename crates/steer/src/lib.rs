@@ -11,8 +11,10 @@
 //! moment. It may jump; that costs what was known, and nothing else.
 
 mod budget;
+mod excess;
 mod factor;
 mod link;
+mod load;
 mod pilot;
 mod power;
 mod queue;

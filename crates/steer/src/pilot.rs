@@ -7,9 +7,12 @@
 mod decide;
 
 use crate::budget::{Budget, Timed};
+use crate::excess::Excess;
+use crate::load::Load;
 use crate::{Arrival, Factor, Link, LinkEstimate, Prior, Queue, Race, Transfer};
 use kerf_planner::online::Table;
 use kerf_planner::tiers::Dist;
+use kerf_planner::{MESSAGE, PACKETS};
 use std::time::Duration;
 
 pub use decide::{Choice, Reason};
@@ -22,6 +25,8 @@ pub const MAX_NODES: usize = 16;
 pub struct Settings {
     /// Whether requests that were shipped may also be finished on the edge.
     pub race: Race,
+    /// Requests that the edge runs at a time.
+    pub threads: f64,
     /// Share of all requests' seconds that may be lost by trying links that are not known to be
     /// better. 0 never tries.
     pub explore: f64,
@@ -33,7 +38,13 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { race: Race::default(), explore: 0.02, probe_rate: 2000.0, probe_bytes: 12_000.0 }
+        Self {
+            race: Race::default(),
+            threads: 1.0,
+            explore: 0.005,
+            probe_rate: 2000.0,
+            probe_bytes: 12_000.0,
+        }
     }
 }
 
@@ -48,9 +59,8 @@ pub struct Situation<'a> {
     pub left: Option<f64>,
     /// Seconds until the edge would go on with it.
     pub own_wait: Dist,
-    /// What a second of the edge's computing costs others that wait for it, in seconds: how many
-    /// wait, or will.
-    pub own_price: f64,
+    /// How many requests the edge would begin with after it.
+    pub own_waiting: f64,
     /// A joule is worth this many times what the terms say, see [`Curve`](crate::Curve).
     pub energy_factor: f64,
     /// Which nodes may be shipped to, by the table's order; those beyond its end may not.
@@ -66,6 +76,8 @@ pub struct Ticket {
     tail: f64,
     ahead: f64,
     bytes: f64,
+    /// Seconds from the beginning to the answer.
+    expected: f64,
 }
 
 impl Ticket {
@@ -126,6 +138,9 @@ pub enum PilotError {
 #[derive(Clone, Debug)]
 struct Node {
     link: Link,
+    /// Messages to it, and seconds of sending.
+    traffic: Load,
+    excess: Excess,
     factor: Factor,
     queue: Queue,
 }
@@ -137,6 +152,7 @@ pub struct Pilot {
     settings: Settings,
     nodes: Vec<Node>,
     edge: Factor,
+    load: Load,
     serial: u64,
     /// Costs that trying links may lead to.
     trials: Budget,
@@ -158,14 +174,20 @@ impl Pilot {
         if nodes > MAX_NODES {
             return Err(PilotError::Nodes { nodes });
         }
-        let node =
-            |prior: &Prior| Node { link: Link::new(prior), factor: Factor::new(), queue: Queue::default() };
+        let node = |prior: &Prior| Node {
+            link: Link::new(prior),
+            traffic: Load::default(),
+            excess: Excess::default(),
+            factor: Factor::new(),
+            queue: Queue::default(),
+        };
         let trials = Self::trials(&table);
         Ok(Self {
             table,
             settings,
             nodes: priors.iter().map(node).collect(),
             edge: Factor::new(),
+            load: Load::default(),
             serial: 0,
             trials,
             probes: Timed::new(settings.probe_rate, 4.0 * settings.probe_bytes),
@@ -218,6 +240,11 @@ impl Pilot {
         Some(self.nodes.get(node)?.queue.value(now))
     }
 
+    /// A request came to the edge, whatever becomes of it.
+    pub fn arrived(&mut self, now: Duration) {
+        self.load.came(now);
+    }
+
     /// A boundary was shipped by a codec to a node, as `bytes` of payload. `trial` is the regret of
     /// a [`Choice`] that was made to learn, 0 otherwise.
     pub fn sent(
@@ -244,11 +271,16 @@ impl Pilot {
     fn begin(&mut self, now: Duration, index: usize, tail: f64, bytes: f64) -> Option<Ticket> {
         let node = self.nodes.get_mut(index)?;
         let service = tail * node.factor.value(now).mean + node.queue.value(now).mean;
-        let ahead = node.link.estimate(now).backlog;
+        let link = node.link.estimate(now);
+        let (ahead, wire) = (link.backlog, PACKETS * (bytes + MESSAGE));
+        node.traffic.came(now);
+        node.traffic.worked(now, wire * link.up.mean);
+        let reply = if tail > 0.0 { self.table.model().reply.bytes.mean * link.down.mean } else { 0.0 };
+        let expected = link.round_trip.mean + (ahead + wire) * link.up.mean + service + reply;
         let serial = self.serial;
         self.serial += 1;
         node.link.sent(now, serial, bytes, service);
-        Some(Ticket { serial, node: index, tail, ahead, bytes })
+        Some(Ticket { serial, node: index, tail, ahead, bytes, expected })
     }
 
     /// Its answer is complete. A second answer, or one after it was given up, is passed over.
@@ -260,6 +292,7 @@ impl Pilot {
             return;
         }
         self.trials.earn(self.settings.explore * elapsed * self.table.model().terms.weights.latency);
+        node.excess.observe(now, elapsed - ticket.expected);
         // The node had it for no longer than it was away.
         let bounded = |it: f64, most: f64| if it.is_nan() { 0.0 } else { it.clamp(0.0, most) };
         let total = bounded(answer.total, elapsed);
@@ -277,13 +310,16 @@ impl Pilot {
         node.link.observe(now, &transfer);
     }
 
-    /// It was given up, refused or cancelled unanswered. `was_silent` says that nothing came for
-    /// longer than it should have: the link is at least so slow.
-    pub fn lost(&mut self, now: Duration, ticket: Ticket, was_silent: bool) {
-        let Some(node) = self.nodes.get_mut(ticket.node) else { return };
-        if was_silent {
+    /// It was given up, or taken back because the edge was first: the link is at least so slow.
+    pub fn lost(&mut self, now: Duration, ticket: Ticket) {
+        if let Some(node) = self.nodes.get_mut(ticket.node) {
             node.link.lost(now, ticket.serial);
-        } else {
+        }
+    }
+
+    /// It was refused, here or there, or failed in a way that says nothing of the link.
+    pub fn refused(&mut self, ticket: Ticket) {
+        if let Some(node) = self.nodes.get_mut(ticket.node) {
             node.link.answered(ticket.serial);
         }
     }
@@ -304,6 +340,7 @@ impl Pilot {
         let Some(time) = *model.edge.times.at(from, to) else { return };
         let head = model.exits.iter().find(|exit| with_head && exit.boundary == to);
         let expected = time.mean + head.map_or(0.0, |exit| exit.head.mean);
+        self.load.worked(now, seconds);
         self.trials.earn(self.settings.explore * seconds * model.terms.weights.latency);
         self.edge.observe(now, expected, seconds);
     }

@@ -34,6 +34,8 @@ pub struct NodeState {
     pub down: Dist,
     /// Bytes ahead on the way to it.
     pub backlog: f64,
+    /// What a second of sending to it costs other requests, in seconds: how many will wait for that.
+    pub price: f64,
     /// Seconds until it begins.
     pub queue: Dist,
     /// Its times are this many times those of the table.
@@ -136,6 +138,7 @@ impl NodeState {
         let all = [self.round_trip, self.up, self.down, self.queue, self.slowdown];
         self.is_available
             && is_amount(self.backlog)
+            && is_amount(self.price)
             && all.iter().all(|it| is_amount(it.mean) && is_amount(it.sd))
     }
 }
@@ -147,7 +150,8 @@ struct Rates {
     up: Moments,
     backlog: f64,
     slowdown: Moments,
-    /// Costs: whatever is shipped, of a byte beside its time, and of a second of each kind.
+    /// Costs: whatever is shipped, of a byte beside the time for which its own request waits, and of
+    /// a second of each kind.
     cost: f64,
     byte: f64,
     encoding: f64,
@@ -172,7 +176,7 @@ impl Rates {
             backlog: state.backlog,
             slowdown: state.slowdown.into(),
             cost: travel.mean * away + decode.mean * encoding + reply.bytes.mean * carried,
-            byte: carried + weights.bytes,
+            byte: carried + weights.bytes + weights.latency * state.price * state.up.mean,
             encoding,
             away,
             computing: away + weights.money * node.money_per_second,

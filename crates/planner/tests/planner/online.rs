@@ -86,6 +86,7 @@ fn states(n: &mut Numbers, count: usize, varies: Varies) -> Vec<NodeState> {
             up: any(n, up),
             down: any(n, down),
             backlog: if n.chance(0.5) { 0.0 } else { 20_000.0 * n.unit() },
+            price: if n.chance(0.5) { 0.0 } else { n.unit() },
             queue: any(n, queue),
             slowdown: any(n, 0.5 + slowdown),
         }
@@ -145,7 +146,9 @@ impl Direct<'_> {
                     + both * it.joules_per_byte;
                 let money = both * it.money_per_byte + cloud.mean * it.money_per_second;
                 let seconds = busy.plus(away);
-                let cost = weights.latency * (seconds.mean + self.conditions.edge_price * busy.mean)
+                let sending = shipment.bytes.mean * state.up.mean;
+                let priced = self.conditions.edge_price * busy.mean + state.price * sending;
+                let cost = weights.latency * (seconds.mean + priced)
                     + self.energy() * energy
                     + weights.bytes * shipment.bytes.mean
                     + weights.money * money;
@@ -283,6 +286,7 @@ proptest! {
             up: link.up,
             down: link.down,
             backlog: 0.0,
+price: 0.0,
             queue: Dist::default(),
             slowdown: Dist::exact(1.0),
         };

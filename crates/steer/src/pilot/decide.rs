@@ -32,8 +32,8 @@ pub struct Choice {
     pub offer: Offer,
     /// Why.
     pub reason: Reason,
-    /// Where it ships: seconds from then on after which the edge should go on too, from the tensors
-    /// that it kept. `None` where it should wait for as long as the node lives.
+    /// Where it ships: seconds from when it is sent after which the edge should go on too, from the
+    /// tensors that it kept, boundary by boundary and behind all other work. `None` where it should wait for as long as the node lives.
     pub local_after: Option<f64>,
     /// The best by what is known, and what else there was.
     pub decision: Decision,
@@ -46,11 +46,11 @@ impl Pilot {
         let conditions = self.conditions(now, situation, &mut states);
         let query = Query { at: situation.at, held: situation.held };
         let decision = online::decide(&self.table, &conditions, query, situation.left)?;
-        let local = self.local(situation, &conditions);
+        let local = self.local(now, situation, &conditions);
         let doubt = self.doubt(now, &conditions, &decision);
-        let (offer, reason) = self.choose(situation, &decision, local, doubt.is_some());
+        let (offer, reason) = self.choose(situation, &conditions, &decision, local, doubt.is_some());
         self.wanted = doubt;
-        let local_after = self.local_after(situation, offer, local);
+        let local_after = self.local_after(situation, &conditions, offer, local);
         Some(Choice { offer, reason, local_after, decision })
     }
 
@@ -70,9 +70,13 @@ impl Pilot {
     ) -> Conditions<'a> {
         for (index, (state, node)) in states.iter_mut().zip(&self.nodes).enumerate() {
             let link = node.link.estimate(now);
+            let Dist { mean, sd } = link.round_trip;
+            // Of what it adds itself, half is ahead on average.
+            let ahead = link.backlog * link.up.mean + node.traffic.usual() / 2.0;
             *state = NodeState {
                 is_available: situation.available.get(index).copied().unwrap_or(false),
-                round_trip: link.round_trip,
+                round_trip: Dist { mean: mean + node.excess.value(now), sd },
+                price: amount(node.traffic.price(now, 0.0, ahead, 1.0)),
                 up: link.up,
                 down: link.down,
                 backlog: link.backlog,
@@ -80,25 +84,34 @@ impl Pilot {
                 slowdown: node.factor.value(now),
             };
         }
+        let slowdown = self.edge.value(now);
+        let rest = self.table.local(situation.at).map_or(0.0, |rest| rest.mean * slowdown.mean);
+        let ahead = situation.own_wait.mean + rest / 2.0;
+        let price = self.load.price(now, situation.own_waiting, ahead, self.settings.threads);
         Conditions {
             edge_wait: situation.own_wait,
-            edge_slowdown: self.edge.value(now),
-            edge_price: situation.own_price,
+            edge_slowdown: slowdown,
+            edge_price: amount(price),
             energy_factor: situation.energy_factor,
             nodes: &states[..self.nodes.len()],
         }
     }
 
-    /// The rest on the edge alone.
-    fn local(&self, situation: &Situation<'_>, conditions: &Conditions<'_>) -> Option<Dist> {
-        let rest = self.table.local(situation.at)?;
-        Some(rest.times(conditions.edge_slowdown).plus(situation.own_wait))
+    /// The rest on the edge alone, behind all other work: of those that wait, and, boundary by boundary,
+    /// of those that come.
+    fn local(&self, now: Duration, situation: &Situation<'_>, conditions: &Conditions<'_>) -> Option<Dist> {
+        let rest = self.table.local(situation.at)?.times(conditions.edge_slowdown);
+        let threads = self.settings.threads;
+        let waiting = Dist::exact(amount(situation.own_waiting) * self.load.usual() / threads);
+        let rest = rest.scaled(1.0 / (1.0 - self.load.busy(now, threads)));
+        Some(rest.plus(waiting).plus(situation.own_wait))
     }
 
     /// The best, or one that ships although it is not: because the edge races it, or to learn.
     fn choose(
         &self,
         situation: &Situation<'_>,
+        conditions: &Conditions<'_>,
         decision: &Decision,
         local: Option<Dist>,
         is_in_doubt: bool,
@@ -109,10 +122,11 @@ impl Pilot {
         };
         let latency = self.table.model().terms.weights.latency;
         if let (Race::Always, Some(local)) = (self.settings.race, local) {
-            let price = self.price(situation);
-            if let Some(start) = race::start(ship.seconds, local, price) {
-                let (until, computing) = race::expected(ship.seconds, local, start);
-                let saved = latency * (ship.seconds.mean - until - price * computing);
+            let price = self.price(conditions);
+            let (encode, answer) = self.away(conditions, &ship);
+            if let Some(start) = race::start(answer, local, price) {
+                let (until, computing) = race::expected(answer, local, start);
+                let saved = latency * (ship.seconds.mean - encode - until - price * computing);
                 if ship.cost - saved < best.cost - WORTH * latency * local.mean {
                     return (ship, Reason::Race);
                 }
@@ -145,27 +159,44 @@ impl Pilot {
         (cost < decision.best.cost).then_some(node)
     }
 
-    /// What a second of the edge's computing is worth in seconds of waiting.
-    fn price(&self, situation: &Situation<'_>) -> f64 {
-        let (edge, weights) = (&self.table.model().edge, &self.table.model().terms.weights);
-        let energy = weights.energy * situation.energy_factor * (edge.busy_watts - edge.wait_watts).max(0.0);
-        let price = situation.own_price + if weights.latency > 0.0 { energy / weights.latency } else { 0.0 };
-        if price.is_finite() { price.max(0.0) } else { 0.0 }
+    /// Seconds until a shipment is encoded, and then until its answer.
+    fn away(&self, conditions: &Conditions<'_>, ship: &Offer) -> (f64, Dist) {
+        let Action::Ship { boundary, codec, .. } = ship.action else { return (0.0, ship.seconds) };
+        let encode = self.table.model().shipments[boundary][codec].encode.mean;
+        let encode = encode * conditions.edge_slowdown.mean;
+        (encode, Dist { mean: ship.seconds.mean - encode, sd: ship.seconds.sd })
     }
 
-    fn local_after(&self, situation: &Situation<'_>, offer: Offer, local: Option<Dist>) -> Option<f64> {
+    /// What a second of the edge's computing is worth in seconds of waiting, where nobody waits for it.
+    fn price(&self, conditions: &Conditions<'_>) -> f64 {
+        let (edge, weights) = (&self.table.model().edge, &self.table.model().terms.weights);
+        let energy = weights.energy * conditions.energy_factor * (edge.busy_watts - edge.wait_watts).max(0.0);
+        if weights.latency > 0.0 { amount(energy / weights.latency) } else { 0.0 }
+    }
+
+    fn local_after(
+        &self,
+        situation: &Situation<'_>,
+        conditions: &Conditions<'_>,
+        offer: Offer,
+        local: Option<Dist>,
+    ) -> Option<f64> {
         let Action::Ship { .. } = offer.action else { return None };
-        let local = local?;
-        let deadline = situation.left.map(|left| race::latest(local, left, self.table.deviations()));
+        let (local, (encode, answer)) = (local?, self.away(conditions, &offer));
+        let deadline = situation.left.map(|left| race::latest(local, left - encode, self.table.deviations()));
         match self.settings.race {
             Race::Never => None,
             Race::Deadline => deadline,
             Race::Always => {
-                let start = race::start(offer.seconds, local, self.price(situation));
+                let start = race::start(answer, local, self.price(conditions));
                 [start, deadline].into_iter().flatten().reduce(f64::min)
             }
         }
     }
+}
+
+fn amount(value: f64) -> f64 {
+    if value.is_finite() { value.max(0.0) } else { 0.0 }
 }
 
 const UNAVAILABLE: NodeState = NodeState {
@@ -174,6 +205,7 @@ const UNAVAILABLE: NodeState = NodeState {
     up: Dist::exact(0.0),
     down: Dist::exact(0.0),
     backlog: 0.0,
+    price: 0.0,
     queue: Dist::exact(0.0),
     slowdown: Dist::exact(1.0),
 };

@@ -18,7 +18,6 @@ pub struct Piloted {
     /// Probes are answered in order.
     probes: VecDeque<Ticket>,
     probe: Option<Probe>,
-    price: Price,
 }
 
 /// Why there is no such policy.
@@ -49,7 +48,6 @@ impl Piloted {
             tickets: HashMap::new(),
             probes: VecDeque::new(),
             probe: None,
-            price: Price::default(),
         })
     }
 }
@@ -57,14 +55,15 @@ impl Piloted {
 impl Policy for Piloted {
     fn decide(&mut self, now: Duration, situation: &Situation) -> Decision {
         if situation.place == Place::Arrival {
-            self.price.came(now);
+            self.pilot.arrived(now);
         }
         let asked = kerf_steer::Situation {
             at: situation.at,
             held: situation.held,
             left: None,
             own_wait: Dist::exact(situation.edge_wait),
-            own_price: self.price.of(situation),
+            // Those that wait are before it when it comes.
+            own_waiting: if situation.place == Place::Arrival { 0.0 } else { situation.edge_queue as f64 },
             energy_factor: 1.0,
             available: &[true],
         };
@@ -114,38 +113,15 @@ impl Policy for Piloted {
                 };
                 self.pilot.answered(now, ticket, &answer);
             }
-            Event::Lost { request: Some(request), .. } => {
-                if let Some(ticket) = self.tickets.remove(&request) {
-                    self.pilot.lost(now, ticket, false);
-                }
+            Event::Lost { request: Some(request), cancelled } => {
+                let Some(ticket) = self.tickets.remove(&request) else { return };
+                if cancelled { self.pilot.lost(now, ticket) } else { self.pilot.refused(ticket) }
             }
             Event::Lost { request: None, .. } => {}
             Event::Ran { from, to, with_head, seconds } => {
                 self.pilot.ran(now, (from, to), with_head, seconds)
             }
         }
-    }
-}
-
-/// What a second of the edge costs others.
-#[derive(Clone, Debug, Default)]
-struct Price {
-    last: Option<Duration>,
-    /// Seconds between requests.
-    gap: f64,
-}
-
-impl Price {
-    fn came(&mut self, now: Duration) {
-        if let Some(last) = self.last {
-            let gap = now.saturating_sub(last).as_secs_f64();
-            self.gap = if self.gap > 0.0 { self.gap + 0.05 * (gap - self.gap) } else { gap };
-        }
-        self.last = Some(now);
-    }
-
-    fn of(&self, situation: &Situation) -> f64 {
-        situation.edge_queue as f64
     }
 }
 
