@@ -68,6 +68,7 @@ impl Pipeline {
         let values = model.served.accept(0, std::mem::take(&mut job.inputs))?;
         let pictures = model.served.encoded(&values);
         let asker = Asker::new(self, model, &trip.course, &job, pictures.is_some());
+        asker.arrived();
         trip.route.explanation = job.explain.then(|| asker.explain(0, 1)).flatten();
         let mut stand = Stand::new(values);
         match asker.next(0, stand.held, false) {

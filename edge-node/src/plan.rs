@@ -187,7 +187,8 @@ impl Planning {
             return tracing::warn!(model = name, "no plan: no cloud node gave its profile yet");
         };
         let planned = model.way_from(best.split);
-        let course = match steered(model, &own, &clouds, &self.link, &self.wish, planned) {
+        let threads = self.service.pipeline.compute.width();
+        let course = match steered(model, &own, &clouds, &self.link, &self.wish, (planned, threads)) {
             Ok((steered, stops)) => {
                 let at: Vec<String> = stops.boundaries.iter().map(|stop| format!("b{stop}")).collect();
                 let lost = format!("{:.1}%", stops.mean_regret * 100.0);

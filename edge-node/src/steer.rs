@@ -101,6 +101,11 @@ impl Steered {
         self.options.planned
     }
 
+    /// A request came, whatever becomes of it.
+    pub(crate) fn arrived(&self, is_pictures: bool) {
+        self.pilot(is_pictures).arrived(self.origin.elapsed());
+    }
+
     /// What a request does next. All of it here, where nothing can be decided.
     pub(crate) fn next(&self, asking: &Asking<'_>) -> Step {
         let Options { nodes, there, back, stops, .. } = &self.options;
@@ -173,7 +178,8 @@ impl Steered {
             held: asking.held,
             left: Some(until.saturating_duration_since(now).as_secs_f64()),
             own_wait: if is_free { Dist::default() } else { whole.times(Dist::exact(queue)) },
-            own_price: asking.waiting as f64 / asking.width.max(1) as f64,
+            // Those that wait are before it when it comes.
+            own_waiting: if asking.is_running { asking.waiting as f64 } else { 0.0 },
             energy_factor: 1.0,
             available: &available[..nodes.len()],
         };
@@ -208,19 +214,16 @@ impl Flight {
 
     /// Its answer says nothing of the link: a refusal, or another node's.
     pub(crate) fn ended(mut self) {
-        self.end(false);
-    }
-
-    fn end(&mut self, was_silent: bool) {
         if let Some(ticket) = self.ticket.take() {
-            let mut pilot = self.steered.pilot(self.is_pictures);
-            pilot.lost(self.steered.origin.elapsed(), ticket, was_silent);
+            self.steered.pilot(self.is_pictures).refused(ticket);
         }
     }
 }
 
 impl Drop for Flight {
     fn drop(&mut self) {
-        self.end(true);
+        if let Some(ticket) = self.ticket.take() {
+            self.steered.pilot(self.is_pictures).lost(self.steered.origin.elapsed(), ticket);
+        }
     }
 }

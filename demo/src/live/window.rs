@@ -142,7 +142,7 @@ impl Window {
 /// As the newest answer of the route says.
 fn usual(route: Route, answers: &[&Answer]) -> Option<Usual> {
     let of_it = || answers.iter().filter(|answer| answer.route == route);
-    let newest = of_it().last()?;
+    let newest = of_it().next_back()?;
     Some(Usual {
         route,
         node: newest.node.clone(),

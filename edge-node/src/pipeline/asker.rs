@@ -73,6 +73,13 @@ impl Asker {
         ask(&asking)
     }
 
+    /// The request came.
+    pub(super) fn arrived(&self) {
+        if let Course::Steered(steered) = &self.course {
+            steered.arrived(self.is_pictures);
+        }
+    }
+
     /// A range ran, in one piece; with the head at its end if that was asked.
     pub(super) fn ran(&self, range: (usize, usize), with_head: bool, took: std::time::Duration) {
         if let Course::Steered(steered) = &self.course {

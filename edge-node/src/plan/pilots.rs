@@ -32,14 +32,15 @@ pub(super) enum PilotsError {
 }
 
 /// Steers a model's requests over the mesh's nodes whose profiles are known, and says where they may
-/// stop. `planned` is the way over the link that is expected.
+/// stop. `planned` is the way over the link that is expected, and
+/// `threads` run requests here.
 pub(super) fn steered(
     model: &Model,
     own: &Profile,
     clouds: &[(usize, String, Profile)],
     link: &ExpectedLink,
     wish: &PlanSettings,
-    planned: Way,
+    (planned, threads): (Way, usize),
 ) -> Result<(Steered, Stops), PilotsError> {
     let back = model.answer_coding();
     let tensors = known(model, own, clouds, link, wish, (back, false))?;
@@ -47,6 +48,7 @@ pub(super) fn steered(
     let usual = if model.served.card.preprocess.is_some() { &pictures } else { &tensors };
     let stops = stops(&usual.model, STOPS)?;
     let settings = Settings {
+        threads: threads as f64,
         race: match (model.fallback, model.race) {
             (Fallback::None, _) | (_, RaceChoice::Never) => Race::Never,
             (_, RaceChoice::Deadline) => Race::Deadline,

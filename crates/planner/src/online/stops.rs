@@ -118,6 +118,7 @@ fn state(rate: f64, round_trip: f64) -> NodeState {
         up: sure(1.0 / rate),
         down: sure(1.0 / rate),
         backlog: 0.0,
+        price: 0.0,
         queue: sure(0.0),
         slowdown: sure(1.0),
     }
