@@ -41,7 +41,7 @@ const TICK: Duration = Duration::from_millis(250);
 const SLOWDOWN: f64 = 10.0;
 const SLOWDOWN_EMBEDDED: f64 = 60.0;
 /// Requests that come unless told otherwise: so many of those that the edge alone could answer.
-const SHARE_OF_EDGE: f64 = 0.4;
+const SHARE_OF_EDGE: f64 = 0.25;
 /// Most time that the answers under way may take at the end.
 const DRAIN: Duration = Duration::from_secs(10);
 
@@ -86,7 +86,7 @@ pub(crate) struct LiveArguments {
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
 
-    /// Requests per second, at random times [default: four tenths of what the edge alone could answer]
+    /// Requests per second, at random times [default: a quarter of what the edge alone could answer]
     #[arg(long, value_name = "X", value_parser = load_rate)]
     requests_per_second: Option<f64>,
 

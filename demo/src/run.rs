@@ -41,7 +41,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 
 async fn play(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let own = arguments.model.as_deref().zip(arguments.inputs.as_deref());
-    let mut stage = Stage::set(Scene { engine: arguments.engine, own, codecs: None }).await?;
+    let mut stage = Stage::set(Scene { engine: arguments.engine, own }).await?;
     println!("{}", stage.introduction());
     let script = Arc::new(stage.script()?);
     let regions = Regions::measure(&stage, &script)?;

@@ -8,7 +8,7 @@ use crate::run::Script;
 use anyhow::{Context as _, ensure};
 use cloud_node::CloudNode;
 use edge_node::EdgeNode;
-use kerf_bundle::{Codecs, Metric, Pack, PackRequest, hex};
+use kerf_bundle::{Metric, Pack, PackRequest, hex};
 use kerf_engine::{SegmentStore, Values};
 use kerf_graph::{Model, NoExternalData};
 use kerf_identity::{Role, passing_certificates};
@@ -45,8 +45,6 @@ pub(crate) struct Scene<'a> {
     pub(crate) engine: EngineKind,
     /// A packed model, DIR/N, and a folder of pictures; else the embedded ones.
     pub(crate) own: Option<(&'a Path, &'a Path)>,
-    /// Of the embedded model; others bring theirs.
-    pub(crate) codecs: Option<Codecs>,
 }
 
 pub(crate) struct Stage {
@@ -75,7 +73,7 @@ impl Stage {
             }
             None => {
                 let repository = folder.path().join("models");
-                pack_camera(&Repository::new(&repository), scene.codecs)?;
+                pack_camera(&Repository::new(&repository))?;
                 (repository, CAMERA.to_owned(), inputs::embedded())
             }
         };
@@ -258,7 +256,7 @@ impl Stage {
     }
 }
 
-fn pack_camera(repository: &Repository, codecs: Option<Codecs>) -> anyhow::Result<()> {
+fn pack_camera(repository: &Repository) -> anyhow::Result<()> {
     let source = inputs::CAMERA;
     let model = Model::load(source.into(), &NoExternalData)?;
     let input = model.inputs().first().context("the embedded model has no input")?.name.clone();
@@ -272,10 +270,6 @@ fn pack_camera(repository: &Repository, codecs: Option<Codecs>) -> anyhow::Resul
         metric: Metric::Numeric,
         tolerance: 1e-4,
     })?;
-    let pack = match codecs {
-        Some(codecs) => pack.with_codecs(codecs),
-        None => pack,
-    };
     repository.write(&pack, Overwrite::Refuse)?;
     Ok(())
 }

@@ -123,7 +123,8 @@ fn does(usual: &Usual) -> String {
 fn millis(value: f64) -> String {
     match value {
         value if value < 9.95 => format!("{value:.1} ms"),
-        value if value < 9999.5 => format!("{value:.0} ms"),
+        value if value < 999.5 => format!("{value:.0} ms"),
+        value if value < 9995.0 => format!("{:.2} s", value / 1e3),
         value => format!("{:.1} s", value / 1e3),
     }
 }

@@ -7,7 +7,6 @@ use crate::run::Script;
 use crate::stage::{CLOUD, EDGE, Scene, Stage};
 use anyhow::Context as _;
 use edge_node::EdgeNode;
-use kerf_bundle::Codecs;
 use kerf_serving::{Opened, ProfileFile, open_engines};
 use kerf_settings::{
     CloudAddress, CodecChoice, CongestionChoice, EdgeLimits, EngineKind, ExitChoice, ExpectedLink,
@@ -21,9 +20,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Fitted to the embedded model; see `assets/README.md`.
-static CODECS: &[u8] = include_bytes!("../../../assets/camera.codecs.bin");
-static MEASURED: &[u8] = include_bytes!("../../../assets/camera.codecs.json");
 /// Embedded frames whose sizes are looked at; each takes a tenth of a second.
 const FRAMES: usize = 16;
 /// Least share of answers that codecs leave as they are.
@@ -60,8 +56,7 @@ impl Nodes {
         conditions: Conditions,
         trace: Option<&Arc<Trace>>,
     ) -> anyhow::Result<Self> {
-        let codecs = Codecs::parse(CODECS, MEASURED).context("the embedded model's codecs")?;
-        let scene = Scene { engine: wanted.engine, own: wanted.own, codecs: Some(codecs) };
+        let scene = Scene { engine: wanted.engine, own: wanted.own };
         let mut stage = Stage::set(scene).await?;
         println!("{}", stage.introduction());
         let mut script = stage.script()?;

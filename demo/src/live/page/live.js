@@ -10,7 +10,7 @@ function rate(bits) {
 }
 
 function ms(value) {
-  if (value >= 9999.5) return `${(value / 1e3).toFixed(1)} s`;
+  if (value >= 999.5) return `${(value / 1e3).toFixed(value < 9995 ? 2 : 1)} s`;
   return value >= 9.95 ? `${Math.round(value)} ms` : `${value.toFixed(1)} ms`;
 }
 
@@ -82,7 +82,8 @@ const CURVES = [
 
 function latency(frame) {
   const all = CURVES.flatMap(([, , , value]) => events.map(value)).filter((value) => value > 0);
-  const low = 10 ** Math.floor(Math.log10(Math.min(10, ...all)));
+  const least = Math.min(10, ...all);
+  const low = [5, 2, 1].map((step) => step * 10 ** Math.floor(Math.log10(least))).find((it) => it <= least);
   const high = Math.max(1000, ...all);
   const y = scale(low, high * 1.15, frame.height - SIZE.bottom, SIZE.top, true);
   frame.axis(y, tickMs);
