@@ -17,7 +17,7 @@ fn benches(criterion: &mut Criterion) {
         held: 0,
         left: Some(0.3),
         own_wait: exact(0.0),
-        own_price: 0.0,
+        own_waiting: 0.0,
         energy_factor: 1.0,
         available: &[true, true],
     };
