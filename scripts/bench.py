@@ -248,12 +248,15 @@ def bench_planner(_folder):
     return rows
 
 
-def bench_link(_folder):
-    out = run("cargo", "run", "-q", "--release", "-p", "kerf-testbed", "--example", "link_accuracy", cwd=ROOT).stdout
-    rows = ["| Mbit/s | one-way delay, ms | rate off by, % | delay late by, ms: p50, p90, worst |", "|---|---|---|---|"]
-    for cell in json.loads(out):
-        late = cell["delay_error_ms"]
-        rows.append(f"| {cell['mbit_per_s']:g} | {cell['one_way_ms']} | {cell['rate_error_percent']:.3f} | {late['p50']:.2f}, {late['p90']:.2f}, {late['max']:.2f} |")
+def bench_link(folder):
+    out = folder / "link.json"
+    run("cargo", "run", "-q", "--release", "-p", "kerf-testbed", "--example", "link_fidelity", "--", "--json", str(out), cwd=ROOT)
+    cells = json.loads(out.read_text())
+    late = lambda cell, what: ", ".join(f"{cell[what][part]:.2f}" for part in ("p50", "p90", "p99"))
+    rows = ["| link, 20 ms one way | alone: late by, ms: p50, p90, p99 | saturated: late by, ms | rate off by | of a second: median, worst | a sleeper late by, ms | load |", "|---|---|---|---|---|---|---|"]
+    for cell in cells:
+        second = cell["rate_error_percent_of_a_second"]
+        rows.append(f"| {cell['link']} | {late(cell, 'lone_late_ms')} | {late(cell, 'saturated_late_ms')} | {cell['rate_error_percent']:.3f}% | {second['p50']:.3f}%, {second['worst']:.3f}% | {late(cell, 'sleeper_late_ms')} | {cell['load'][0]:.1f} |")
     return rows
 
 

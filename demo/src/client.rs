@@ -5,7 +5,7 @@ use anyhow::{Context as _, ensure};
 use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt as _, Full};
 use hyper::client::conn::http1::{SendRequest, handshake};
-use hyper::{Method, Request};
+use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use kerf_tensor::{DType, Tensor};
 use serde_json::{Value, json};
@@ -30,12 +30,29 @@ pub(crate) struct Question {
     pub(crate) input: String,
     /// The output to compare.
     pub(crate) output: String,
+    /// Whether answers shall say what else was considered.
+    pub(crate) explain: bool,
 }
 
 /// An answer, and what the node says of how it was made.
 pub(crate) struct Reply {
     pub(crate) output: Tensor,
     pub(crate) parameters: serde_json::Map<String, Value>,
+}
+
+/// An answer that is none.
+#[derive(Debug, thiserror::Error)]
+#[error("{status}: {said}")]
+pub(crate) struct NoAnswer {
+    status: StatusCode,
+    said: String,
+}
+
+impl NoAnswer {
+    /// Whether the node said that it has no room or no time, and so did what it should.
+    pub(crate) fn is_refusal(&self) -> bool {
+        [StatusCode::SERVICE_UNAVAILABLE, StatusCode::GATEWAY_TIMEOUT].contains(&self.status)
+    }
 }
 
 impl Client {
@@ -57,6 +74,7 @@ impl Client {
                 "parameters": { "binary_data_size": payload.data().len() },
             }],
             "outputs": [{ "name": question.output, "parameters": { "binary_data": true } }],
+            "parameters": { "explain": question.explain },
         })
         .to_string();
         let mut body = BytesMut::with_capacity(header.len() + payload.data().len());
@@ -75,7 +93,9 @@ impl Client {
         let json_length =
             response.headers().get(JSON_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
         let body = response.into_body().collect().await?.to_bytes();
-        ensure!(status.is_success(), "{status}: {}", String::from_utf8_lossy(&body));
+        if !status.is_success() {
+            return Err(NoAnswer { status, said: String::from_utf8_lossy(&body).into_owned() }.into());
+        }
         read(&body, json_length.unwrap_or(body.len()), &question.output)
     }
 }

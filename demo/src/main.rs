@@ -3,12 +3,14 @@
 //!
 //! `stage` sets the scene (models, certificates, nodes), `client` is the
 //! application that asks, `run` plays the phases, `table` and `report` show them,
-//! `regions` computes where which plan would win.
+//! `regions` computes where which plan would win. `live` is another play: a page
+//! on which a link changes and the split follows.
 
 #![allow(clippy::disallowed_methods, reason = "the demo measures time")]
 
 mod client;
 mod inputs;
+mod live;
 mod phase;
 mod regions;
 mod report;
@@ -16,7 +18,7 @@ mod run;
 mod stage;
 mod table;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -27,8 +29,11 @@ use std::time::Duration;
 /// Without options it uses an embedded camera model and 200 frames, and plays four phases: all on
 /// the edge, all in the cloud, split between the two, and split while the cloud goes away.
 #[derive(Parser)]
-#[command(version)]
+#[command(version, args_conflicts_with_subcommands = true)]
 struct Arguments {
+    #[command(subcommand)]
+    play: Option<Play>,
+
     /// How long to run in all, such as 20s or 2m
     #[arg(long, value_name = "TIME", default_value = "20s", value_parser = duration)]
     duration: Duration,
@@ -58,8 +63,19 @@ struct Arguments {
     engine: kerf_settings::EngineKind,
 }
 
+#[derive(Subcommand)]
+enum Play {
+    /// Shows the split move: a page on which an emulated link is changed by hand
+    Live(live::LiveArguments),
+}
+
 fn main() -> ExitCode {
-    match run::run(&Arguments::parse()) {
+    let arguments = Arguments::parse();
+    let played = match &arguments.play {
+        Some(Play::Live(live)) => live::run(live),
+        None => run::run(&arguments),
+    };
+    match played {
         Ok(code) => code,
         Err(error) => {
             eprintln!("demo: {}", kerf_serving::explain(error.chain()));

@@ -6,7 +6,7 @@ use crate::inputs::Input;
 use crate::phase::{Figures, Maker, Phase, Sample, Tally};
 use crate::regions::Regions;
 use crate::report;
-use crate::stage::Stage;
+use crate::stage::{Scene, Stage};
 use crate::table::Table;
 use anyhow::{bail, ensure};
 use bytes::Bytes;
@@ -40,7 +40,8 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 }
 
 async fn play(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let mut stage = Stage::set(arguments).await?;
+    let own = arguments.model.as_deref().zip(arguments.inputs.as_deref());
+    let mut stage = Stage::set(Scene { engine: arguments.engine, own, codecs: None }).await?;
     println!("{}", stage.introduction());
     let script = Arc::new(stage.script()?);
     let regions = Regions::measure(&stage, &script)?;
@@ -206,7 +207,7 @@ async fn ask(
 }
 
 /// Whether an output says what the whole model's says: the same class, or nearly the same numbers.
-fn same_answer(output: &Tensor, whole: &Tensor) -> bool {
+pub(crate) fn same_answer(output: &Tensor, whole: &Tensor) -> bool {
     match output.shape() {
         [_, _] => top1(output) == top1(whole),
         _ => compare(output, whole).is_some_and(|difference| difference.relative() <= TOLERANCE),

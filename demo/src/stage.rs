@@ -1,15 +1,14 @@
 //! Sets the scene as a user would by hand: a packed model, a development CA, a
-//! cloud node, and an edge node for each phase. Everything that is made lies in a
+//! cloud node, and settings for an edge node. Everything that is made lies in a
 //! temporary folder.
 
-use crate::Arguments;
 use crate::client::Question;
 use crate::inputs::{self, Input};
 use crate::run::Script;
 use anyhow::{Context as _, ensure};
 use cloud_node::CloudNode;
 use edge_node::EdgeNode;
-use kerf_bundle::{Metric, Pack, PackRequest, hex};
+use kerf_bundle::{Codecs, Metric, Pack, PackRequest, hex};
 use kerf_engine::{SegmentStore, Values};
 use kerf_graph::{Model, NoExternalData};
 use kerf_identity::{Role, passing_certificates};
@@ -17,9 +16,9 @@ use kerf_preprocess::{Preprocess, Steps};
 use kerf_repository::{Overwrite, Repository};
 use kerf_serving::{Served, open_engines};
 use kerf_settings::{
-    CloudAddress, CloudLimits, CloudSettings, CodecChoice, EdgeLimits, EdgeSettings, EngineSettings,
-    ExitChoice, Fallback, IdentityFiles, LinkSettings, LogFormat, LogSettings, ModelSettings, PlanSettings,
-    Share, Split,
+    CloudAddress, CloudLimits, CloudSettings, CodecChoice, CongestionChoice, EdgeLimits, EdgeSettings,
+    EngineKind, EngineSettings, ExitChoice, Fallback, IdentityFiles, LinkSettings, LogFormat, LogSettings,
+    ModelSettings, PlanSettings, RaceChoice, Share, Split, TcpChoice,
 };
 use kerf_tensor::Tensor;
 use std::net::SocketAddr;
@@ -28,8 +27,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-const CLOUD: &str = "cloud-1";
-const EDGE: &str = "edge-1";
+pub(crate) const CLOUD: &str = "cloud-1";
+pub(crate) const EDGE: &str = "edge-1";
 const CAMERA: &str = "camera";
 /// Boundaries kept of the embedded model.
 const BOUNDARIES: usize = 16;
@@ -40,6 +39,15 @@ const MEMORY: u64 = 512 << 20;
 /// Most time that a port may take to be free again.
 const REBIND: Duration = Duration::from_secs(5);
 const LOOPBACK: &str = "127.0.0.1:0";
+
+/// What is played.
+pub(crate) struct Scene<'a> {
+    pub(crate) engine: EngineKind,
+    /// A packed model, DIR/N, and a folder of pictures; else the embedded ones.
+    pub(crate) own: Option<(&'a Path, &'a Path)>,
+    /// Of the embedded model; others bring theirs.
+    pub(crate) codecs: Option<Codecs>,
+}
 
 pub(crate) struct Stage {
     folder: TempDir,
@@ -53,11 +61,11 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    pub(crate) async fn set(arguments: &Arguments) -> anyhow::Result<Self> {
+    pub(crate) async fn set(scene: Scene<'_>) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
-        let engine = EngineSettings { kind: arguments.engine, threads: 1, library: None };
-        let (repository, name, inputs) = match (&arguments.model, &arguments.inputs) {
-            (Some(model), Some(pictures)) => {
+        let engine = EngineSettings { kind: scene.engine, threads: 1, library: None };
+        let (repository, name, inputs) = match scene.own {
+            Some((model, pictures)) => {
                 let name = model.file_name().and_then(|name| name.to_str());
                 let name =
                     name.with_context(|| format!("{} names no model; expected DIR/N", model.display()))?;
@@ -65,9 +73,9 @@ impl Stage {
                 let repository = if repository == Path::new("") { Path::new(".") } else { repository };
                 (repository.to_owned(), name.to_owned(), inputs::from_folder(pictures)?)
             }
-            _ => {
+            None => {
                 let repository = folder.path().join("models");
-                pack_camera(&Repository::new(&repository))?;
+                pack_camera(&Repository::new(&repository), scene.codecs)?;
                 (repository, CAMERA.to_owned(), inputs::embedded())
             }
         };
@@ -115,6 +123,7 @@ impl Stage {
             model: self.served.name.clone(),
             input: step.encoded_input.clone(),
             output: output.name.clone(),
+            explain: false,
         };
         let answer = |input: &Input| -> anyhow::Result<Tensor> {
             let mut values = Values::new();
@@ -131,8 +140,28 @@ impl Stage {
         &self.served
     }
 
+    /// What was chosen and why.
     pub(crate) fn engine(&self) -> &str {
         &self.why
+    }
+
+    pub(crate) fn engine_settings(&self) -> &EngineSettings {
+        &self.engine
+    }
+
+    /// Where the cloud node listens.
+    pub(crate) fn quic(&self) -> SocketAddr {
+        self.quic
+    }
+
+    /// A place for files that go with the stage.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Where a node keeps its profiles.
+    pub(crate) fn profiles(&self, node: &str) -> PathBuf {
+        self.folder.path().join(node)
     }
 
     pub(crate) fn last(&self) -> usize {
@@ -180,7 +209,7 @@ impl Stage {
             admin: LOOPBACK.parse()?,
             admin_remote: false,
             repository: self.repository.clone(),
-            profiles: None,
+            profiles: Some(self.profiles(CLOUD)),
             identity: IdentityFiles::of(CLOUD, self.folder.path()),
             engine: self.engine.clone(),
             models: vec![self.served.name.clone()],
@@ -190,14 +219,15 @@ impl Stage {
         })
     }
 
-    fn edge_settings(&self, split: Split) -> anyhow::Result<EdgeSettings> {
+    /// For an edge node beside the cloud node.
+    pub(crate) fn edge_settings(&self, split: Split) -> anyhow::Result<EdgeSettings> {
         Ok(EdgeSettings {
             node: EDGE.to_owned(),
             listen: LOOPBACK.parse()?,
             admin: LOOPBACK.parse()?,
             admin_remote: false,
             repository: self.repository.clone(),
-            profiles: None,
+            profiles: Some(self.profiles(EDGE)),
             identity: IdentityFiles::of(EDGE, self.folder.path()),
             cloud: vec![CloudAddress { node: CLOUD.to_owned(), address: self.quic.to_string() }],
             engine: self.engine.clone(),
@@ -210,6 +240,7 @@ impl Stage {
                 audit_bytes: 0,
                 agreement: Share::ALL,
                 fallback: Fallback::Required,
+                race: RaceChoice::Deadline,
                 deadline: Duration::from_secs(5),
             }],
             limits: EdgeLimits { concurrency: 2, queue: 256, memory: MEMORY, body: 64 << 20 },
@@ -218,6 +249,8 @@ impl Stage {
                 stall: Duration::from_millis(300),
                 idle_timeout: Duration::from_secs(2),
                 keep_alive: Duration::from_millis(100),
+                congestion: CongestionChoice::default(),
+                tcp: TcpChoice::Never,
             },
             plan: PlanSettings::default(),
             log: quiet(),
@@ -225,7 +258,7 @@ impl Stage {
     }
 }
 
-fn pack_camera(repository: &Repository) -> anyhow::Result<()> {
+fn pack_camera(repository: &Repository, codecs: Option<Codecs>) -> anyhow::Result<()> {
     let source = inputs::CAMERA;
     let model = Model::load(source.into(), &NoExternalData)?;
     let input = model.inputs().first().context("the embedded model has no input")?.name.clone();
@@ -239,6 +272,10 @@ fn pack_camera(repository: &Repository) -> anyhow::Result<()> {
         metric: Metric::Numeric,
         tolerance: 1e-4,
     })?;
+    let pack = match codecs {
+        Some(codecs) => pack.with_codecs(codecs),
+        None => pack,
+    };
     repository.write(&pack, Overwrite::Refuse)?;
     Ok(())
 }

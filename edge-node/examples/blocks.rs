@@ -157,7 +157,7 @@ impl End {
             }
         };
         let request = Request {
-            id: RequestId([1; 16]),
+            id: RequestId(rand::random()),
             ask: Ask::Finish,
             model: "relu".into(),
             digest: self.served.digest,
@@ -171,7 +171,7 @@ impl End {
         let last = self.served.last() as u16;
         let mut early = EarlyDecoder::new(self.served.clone(), last, self.compute.clone());
         let response = match self.blocks {
-            true => self.connection.call_into(&request, FAR, &mut early).await?,
+            true => self.connection.call_into(&request, FAR, &mut early).await?.response,
             false => self.connection.call(&request, FAR).await?,
         };
         let Response::Answer(answer) = response else { bail!("refused: {response:?}") };

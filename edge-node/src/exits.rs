@@ -6,8 +6,10 @@
 //! sees is a fair sample of all requests, at the cost of the few that exit.
 
 mod checks;
+mod kept;
 
 pub(crate) use checks::{Check, Checks};
+pub(crate) use kept::Kept;
 
 use kerf_exits::{
     AuditError, AuditFigures, Delay, Drift, DriftFigures, Guard, Loss, Promise, RunLengthError, Thresholds,
@@ -40,6 +42,8 @@ struct State {
     /// The rungs' thresholds, strictest first.
     rungs: Vec<Thresholds>,
     exits: Vec<ExitState>,
+    /// Where the rung outlives the process, if it shall.
+    kept: Option<Kept>,
 }
 
 #[derive(Default)]
@@ -59,6 +63,8 @@ pub(crate) struct Watch {
     rung: Option<usize>,
     /// Whether the coin fell for this one, and the room for its check.
     pub(crate) check: Option<checks::Room>,
+    /// Heads that were asked, one bit each.
+    asked: u64,
     /// Heads that were not sure, and when they had said so.
     unsure: Vec<(usize, Instant)>,
 }
@@ -101,6 +107,9 @@ pub enum ExitsError {
     /// The test for drift.
     #[error(transparent)]
     Drift(#[from] RunLengthError),
+    /// Their digest.
+    #[error(transparent)]
+    Digest(#[from] kerf_bundle::ExitsError),
 }
 
 /// How often alarms mean nothing; in words.
@@ -114,10 +123,17 @@ pub(crate) fn false_alarms() -> String {
 }
 
 impl Exits {
-    /// `share` of the requests are audited; checks send at most `bytes` in an hour.
-    pub(crate) fn new(heads: &ModelHeads, share: f64, bytes: u64, now: Instant) -> Result<Self, ExitsError> {
+    /// `share` of the requests are audited; checks send at most `bytes` in an hour. Begins as tight as was kept.
+    pub(crate) fn new(
+        heads: &ModelHeads,
+        share: f64,
+        bytes: u64,
+        kept: Option<Kept>,
+        now: Instant,
+    ) -> Result<Self, ExitsError> {
         let fitted = heads.fitted();
-        let guard = Guard::new(&fitted.certified, FALSE_TIGHTENING)?;
+        let rung = kept::rung(kept.as_ref(), fitted.certified.rungs().len());
+        let guard = Guard::resume(&fitted.certified, FALSE_TIGHTENING, rung)?;
         let exits = fitted.exits.iter().map(|exit| {
             let drift = exit.reference.clone().map(|reference| Drift::new(reference, RUN_LENGTH));
             Ok(ExitState {
@@ -131,7 +147,7 @@ impl Exits {
         let promise = *fitted.certified.promise();
         // Whether the whole model is right nobody knows here.
         let share = if promise.loss() == Loss::Disagreement { share } else { 0.0 };
-        let state = Mutex::new(State { guard, promise, rungs, exits });
+        let state = Mutex::new(State { guard, promise, rungs, exits, kept });
         Ok(Self { state, checks: Checks::new(bytes, now), share })
     }
 
@@ -144,7 +160,7 @@ impl Exits {
             None => Thresholds::closed(state.exits.len()),
         };
         let check = if coin < self.share { self.checks.room() } else { None };
-        Watch { thresholds, rung, check, unsure: Vec::new() }
+        Watch { thresholds, rung, check, asked: 0, unsure: Vec::new() }
     }
 
     /// What a head's answer means for a request, and its confidence, −1 where it could not say; `tie` is
@@ -158,8 +174,11 @@ impl Exits {
             watch.check = None;
         }
         let state = &mut *self.lock();
-        // Those that come to later exits are others once earlier ones have become stricter.
-        let is_as_calibrated = watch.rung.is_some_and(|rung| rung + 1 == state.rungs.len());
+        // Those that come to later exits are others once earlier ones have become stricter, or were
+        // jumped over.
+        let is_as_calibrated =
+            watch.rung.is_some_and(|rung| rung + 1 == state.rungs.len()) && watch.has_passed_all_before(exit);
+        watch.asked |= 1 << exit.min(63);
         let Some(at) = state.exits.get_mut(exit) else { return (Turn::GoOn, confidence) };
         at.asked += 1;
         if let Some(drift) = at.drift.as_mut().filter(|_| is_as_calibrated && said.judged.len() == 1) {
@@ -168,6 +187,7 @@ impl Exits {
             if drift.alarm() && !before {
                 let figures = drift.figures();
                 let tightened = state.guard.caution();
+                kept::keep(state.kept.as_ref(), state.guard.rung());
                 tracing::warn!(
                     exit = %format!("b{}", at.boundary), requests = figures.observed,
                     stability = figures.stability.psi, by_chance = figures.stability.by_chance,
@@ -269,6 +289,12 @@ impl Watch {
         self.thresholds.is_open(exit)
     }
 
+    /// Whether all open heads before this one were asked: what comes to it is then what came to it when
+    /// it was calibrated.
+    fn has_passed_all_before(&self, exit: usize) -> bool {
+        (0..exit).all(|earlier| !self.asks(earlier) || self.asked >> earlier.min(63) & 1 == 1)
+    }
+
     /// The rung in use when the request began.
     pub(crate) fn rung(&self) -> Option<usize> {
         self.rung
@@ -282,6 +308,7 @@ impl State {
             return;
         }
         let Some(tightened) = self.guard.observe(lost) else { return };
+        kept::keep(self.kept.as_ref(), self.guard.rung());
         tracing::warn!(
             from = tightened.from, to = ?tightened.to, audited = tightened.found.losses.of,
             wrong = tightened.found.losses.same, suspected = tightened.suspected,

@@ -7,6 +7,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "a node owns the clock")]
 
+mod course;
 mod exits;
 mod metrics;
 mod models;
@@ -15,6 +16,7 @@ mod plan;
 mod report;
 mod service;
 mod status;
+mod steer;
 
 pub use exits::ExitsError;
 pub use models::ModelError;
@@ -24,9 +26,9 @@ use kerf_engine::SegmentStore;
 use kerf_identity::Role;
 use kerf_mesh::{Mesh, MeshConfig, NodeAddress, NodeState};
 use kerf_repository::Repository;
-use kerf_serving::{Admission, Compute, Models, ProfileFolder, open_engines, open_identity};
-use kerf_settings::EdgeSettings;
-use kerf_transport::{Client, Config};
+use kerf_serving::{Admission, Compute, Models, Opened, ProfileFolder, open_engines, open_identity};
+use kerf_settings::{CongestionChoice, EdgeSettings, TcpChoice};
+use kerf_transport::{Client, Config, Congestion};
 use prometheus_client::registry::Registry;
 use service::Service;
 use std::collections::BTreeMap;
@@ -54,21 +56,38 @@ impl EdgeNode {
     /// Loads the models, dials the cloud and listens. Returns when requests are answered;
     /// cloud nodes may still be connecting.
     pub async fn start(settings: EdgeSettings) -> anyhow::Result<Self> {
+        Self::begin(settings, None).await
+    }
+
+    /// As [`Self::start`], on these engines whatever the settings say; for devices that are emulated.
+    pub async fn start_on(settings: EdgeSettings, engines: Opened) -> anyhow::Result<Self> {
+        Self::begin(settings, Some(engines)).await
+    }
+
+    async fn begin(settings: EdgeSettings, engines: Option<Opened>) -> anyhow::Result<Self> {
         let store = Arc::new(SegmentStore::new(settings.limits.memory));
         let models = {
             let (store, settings) = (Arc::clone(&store), settings.clone());
-            tokio::task::spawn_blocking(move || load(&settings, &store)).await??
+            tokio::task::spawn_blocking(move || load(&settings, engines, &store)).await??
         };
 
         let identity = open_identity(&settings.identity, Role::Edge)?;
         let link = &settings.link;
-        let config =
-            Config { idle_timeout: link.idle_timeout, keep_alive: link.keep_alive, ..Config::default() };
+        let config = Config {
+            idle_timeout: link.idle_timeout,
+            keep_alive: link.keep_alive,
+            congestion: match link.congestion {
+                CongestionChoice::Cubic => Congestion::Cubic,
+                CongestionChoice::Bbr => Congestion::Bbr,
+            },
+            ..Config::default()
+        };
         let client = Client::new(identity, config)?;
         let nodes = settings.cloud.iter();
         let nodes = nodes.map(|peer| NodeAddress { node: peer.node.clone(), address: peer.address.clone() });
-        let mesh =
-            Mesh::new(client, nodes.collect(), MeshConfig { stall: link.stall, ..MeshConfig::default() });
+        let usual = MeshConfig::default();
+        let tcp_after = usual.tcp_after.filter(|_| link.tcp == TcpChoice::Auto);
+        let mesh = Mesh::new(client, nodes.collect(), MeshConfig { stall: link.stall, tcp_after, ..usual });
 
         let mut registry = Registry::default();
         let metrics = metrics::Metrics::register(&mut registry);
@@ -161,6 +180,7 @@ impl EdgeNode {
 /// Loads what the settings name and makes ready what each route needs first.
 fn load(
     settings: &EdgeSettings,
+    engines: Option<Opened>,
     store: &Arc<SegmentStore>,
 ) -> anyhow::Result<BTreeMap<String, Arc<models::Model>>> {
     // An engine's library takes more memory than all else in an idle node.
@@ -168,7 +188,10 @@ fn load(
         tracing::info!(node = settings.node, "starting without a model");
         return Ok(BTreeMap::new());
     }
-    let engines = open_engines(&settings.engine)?;
+    let engines = match engines {
+        Some(engines) => engines,
+        None => open_engines(&settings.engine)?,
+    };
     tracing::info!(node = settings.node, engine = engines.why, "starting");
     let repository = Repository::new(&settings.repository);
     let names: Vec<_> = settings.models.iter().map(|model| model.name.clone()).collect();
@@ -176,8 +199,9 @@ fn load(
     let mut models = BTreeMap::new();
     for wanted in &settings.models {
         let served = loaded.find(&wanted.name).context("a model vanished while loading")?;
-        let model = models::Model::new(Arc::clone(served), wanted, &settings.plan)?;
-        model.prepare(model.split())?;
+        let folder = settings.profiles.as_deref();
+        let model = models::Model::new(Arc::clone(served), wanted, &settings.plan, folder)?;
+        model.follow(model.course(), None)?;
         if let Some(exits) = &model.exits {
             let standing = exits.standing();
             let open: Vec<_> = standing.exits.iter().map(|exit| format!("b{}", exit.boundary)).collect();

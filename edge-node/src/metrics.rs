@@ -2,7 +2,8 @@
 //!
 //! A request counts once in `kerf_edge_requests`, by how it ended. Answers count
 //! in `kerf_edge_answers` as well, by who made them: `edge` (as planned), `cloud`,
-//! or `fallback` (the edge finished what the cloud was meant to). Refused requests
+//! `fallback` (the edge finished what the cloud was meant to), or `race` (both worked, and the edge was
+//! first). Refused requests
 //! have no stage times. Shipped and received bytes are those of tensors under their
 //! codecs, without headers and QUIC's own. `kerf_edge_uncoded` counts answers for which
 //! some tensor travelled as it was, though a codec was chosen: it held NaN or infinity,

@@ -1,10 +1,14 @@
 //! Models as this edge node serves them: loaded, and with their route chosen.
 
-use crate::exits::{Exits, ExitsError, Watch};
-use kerf_bundle::Coding;
+use crate::course::{Course, Way};
+use crate::exits::{Exits, ExitsError, Kept, Watch};
+use kerf_bundle::{Coding, MeasuredCodec};
+use kerf_planner::Coded;
 use kerf_serving::{LoadError, Served};
 pub(crate) use kerf_settings::Fallback;
-use kerf_settings::{CodecChoice, ExitChoice, ModelSettings, PlanSettings, Split};
+use kerf_settings::{CodecChoice, ExitChoice, ModelSettings, PlanSettings, RaceChoice, Split};
+use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -15,8 +19,8 @@ const RESERVE_FLOOR: Duration = Duration::from_millis(10);
 /// A model and its settings on this node.
 pub(crate) struct Model {
     pub(crate) served: Arc<Served>,
-    /// The way that requests take now, and what the plan that chose it expects.
-    way: Mutex<(Way, Option<String>)>,
+    /// The course that requests take now, and what the plan that chose it expects.
+    course: Mutex<(Course, Option<String>)>,
     /// Whether plans may change it.
     pub(crate) is_planned: bool,
     codec: CodecChoice,
@@ -27,21 +31,15 @@ pub(crate) struct Model {
     /// Boundaries before this one never leave the node.
     pub(crate) privacy_floor: usize,
     pub(crate) fallback: Fallback,
+    pub(crate) race: RaceChoice,
     /// Time given to a request that names none.
     pub(crate) deadline: Duration,
-    /// Recent time of a local tail in microseconds; 0 until there was one.
-    tail_us: AtomicU64,
-}
-
-/// The way of a request; one takes it whole, since plans change it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Way {
-    /// Boundary to ship from: 0 ships the inputs, the last one nothing.
-    pub(crate) split: usize,
-    /// How its tensors travel.
-    pub(crate) there: Coding,
-    /// How the answer may.
-    pub(crate) back: Coding,
+    /// By the boundary where it begins, recent time of the rest run here, in microseconds; 0 until
+    /// there was one.
+    tails_us: Vec<AtomicU64>,
+    /// Ranges that were compiled in the background, or were tried to be.
+    fused: Mutex<BTreeSet<(usize, usize)>>,
+    fusing: Mutex<()>,
 }
 
 /// Why a model of the settings cannot be served.
@@ -89,6 +87,7 @@ impl Model {
         served: Arc<Served>,
         settings: &ModelSettings,
         plan: &PlanSettings,
+        profiles: Option<&Path>,
     ) -> Result<Self, ModelError> {
         let last = served.last();
         let split = match settings.split {
@@ -116,28 +115,35 @@ impl Model {
         let way = codings(&served, split, &codec, agreement);
         let exits = match (&served.heads, settings.exits) {
             (Some(heads), ExitChoice::Auto) => {
-                let exits = Exits::new(heads, settings.audit.as_f64(), settings.audit_bytes, Instant::now());
+                let kept = profiles.map(|folder| Kept::new(folder, &served.name, heads.exits())).transpose();
+                let (share, bytes) = (settings.audit.as_f64(), settings.audit_bytes);
+                let exits = kept
+                    .map_err(ExitsError::from)
+                    .and_then(|kept| Exits::new(heads, share, bytes, kept, Instant::now()));
                 Some(exits.map_err(|source| ModelError::Exits { model: served.name.clone(), source })?)
             }
             (None, _) | (_, ExitChoice::None) => None,
         };
         Ok(Self {
             served,
-            way: Mutex::new((way, None)),
+            course: Mutex::new((Course::Fixed(way), None)),
             is_planned,
             codec,
             agreement,
             exits,
             privacy_floor: plan.privacy_floor.into(),
             fallback: settings.fallback,
+            race: settings.race,
             deadline: settings.deadline,
-            tail_us: AtomicU64::new(0),
+            tails_us: (0..=last).map(|_| AtomicU64::new(0)).collect(),
+            fused: Mutex::default(),
+            fusing: Mutex::default(),
         })
     }
 
-    /// The way that requests take now.
-    pub(crate) fn way(&self) -> Way {
-        self.way.lock().unwrap_or_else(PoisonError::into_inner).0
+    /// The course that requests take now. One takes it whole, since plans change it.
+    pub(crate) fn course(&self) -> Course {
+        self.course.lock().unwrap_or_else(PoisonError::into_inner).0.clone()
     }
 
     /// The way that requests would take with this split.
@@ -145,22 +151,72 @@ impl Model {
         codings(&self.served, split, &self.codec, self.agreement)
     }
 
-    /// Boundary to ship from.
-    pub(crate) fn split(&self) -> usize {
-        self.way().split
+    /// How answers come back where requests decide: what answers lose, tensors on the way there cannot,
+    /// so by the codec with which both together take the fewest bytes where that is best.
+    pub(crate) fn answer_coding(&self) -> Coding {
+        let (CodecChoice::Auto, Some(codecs)) = (&self.codec, self.served.codecs.measured()) else {
+            return Coding::RAW;
+        };
+        let last = self.served.last();
+        // Shares are quotients of small integers; their sums are not.
+        let there = |agreement: f64| {
+            let at = |boundary| codecs.smallest(boundary, agreement - 1e-9);
+            let bytes = (self.privacy_floor..last).filter_map(at).map(|codec| codec.bytes.mean);
+            bytes.min_by(f64::total_cmp).unwrap_or(f64::MAX)
+        };
+        let allowed = codecs.at(last).filter(|codec| codec.expected >= self.agreement);
+        let both = |codec: &MeasuredCodec| codec.bytes.mean + there(self.agreement + 1.0 - codec.expected);
+        let best = allowed.min_by(|a, b| both(a).total_cmp(&both(b)));
+        best.and_then(|codec| Coding::from_number(codec.id)).unwrap_or(Coding::RAW)
+    }
+
+    /// The codecs that tensors may travel by from a boundary, as they were measured.
+    pub(crate) fn codings_at(&self, boundary: usize) -> Vec<Coded> {
+        let codecs = self.served.codecs.measured().into_iter().flat_map(|codecs| codecs.at(boundary));
+        let is_meant = |codec: &&MeasuredCodec| match &self.codec {
+            CodecChoice::Auto => codec.is_on_front && codec.id != Coding::RAW.number(),
+            CodecChoice::Raw => false,
+            CodecChoice::Named(name) => codec.name == *name,
+        };
+        codecs.filter(is_meant).map(Coded::from).collect()
+    }
+
+    /// Whether one codec is asked for, and used wherever the model has it.
+    pub(crate) fn is_codec_named(&self) -> bool {
+        matches!(self.codec, CodecChoice::Named(_))
+    }
+
+    /// Least share of answers that codecs must leave as they are.
+    pub(crate) fn floor(&self) -> f64 {
+        match self.codec {
+            CodecChoice::Auto => self.agreement,
+            // What is asked for by name is used.
+            CodecChoice::Raw | CodecChoice::Named(_) => 0.0,
+        }
+    }
+
+    /// What packing measured of a coding; none for tensors as they are.
+    pub(crate) fn measured(&self, boundary: usize, coding: Coding) -> Option<Coded> {
+        let codecs = self.served.codecs.measured().filter(|_| coding != Coding::RAW)?;
+        codecs.at(boundary).find(|codec| codec.id == coding.number()).map(Coded::from)
     }
 
     /// What the plan in force expects, for people.
     pub(crate) fn plan(&self) -> Option<String> {
-        self.way.lock().unwrap_or_else(PoisonError::into_inner).1.clone()
+        self.course.lock().unwrap_or_else(PoisonError::into_inner).1.clone()
     }
 
-    /// Exits on the way to a split, and their boundaries. An exit that is closed remains a stop: the
-    /// ranges between stops are those that are compiled.
-    pub(crate) fn stops(&self, split: usize) -> impl Iterator<Item = (usize, usize)> {
+    /// Boundaries of exits, in order. An exit that is closed remains a stop: the ranges between stops
+    /// are those that are compiled.
+    pub(crate) fn exit_boundaries(&self) -> impl Iterator<Item = usize> {
         let heads = self.exits.as_ref().and(self.served.heads.as_ref());
         let exits = heads.into_iter().flat_map(|heads| &heads.fitted().exits);
-        exits.map(|exit| usize::from(exit.boundary)).enumerate().filter(move |(_, at)| *at <= split)
+        exits.map(|exit| usize::from(exit.boundary))
+    }
+
+    /// The exit at a boundary.
+    pub(crate) fn exit_at(&self, boundary: usize) -> Option<usize> {
+        self.exit_boundaries().position(|exit| exit == boundary)
     }
 
     /// What a request for these outputs is held to on its way past the exits; none where no exit could
@@ -171,69 +227,111 @@ impl Model {
         answers.then(|| exits.watch(rand::random()))
     }
 
-    /// Compiles what a split needs first, and keeps what must never have to be compiled.
-    pub(crate) fn prepare(&self, split: usize) -> Result<(), LoadError> {
+    /// Sends requests along another course, once the ranges that it runs are ready; those of the course
+    /// before that it does not run may be dropped. Requests under way end as they began.
+    pub(crate) fn follow(&self, course: Course, said: Option<String>) -> Result<(), LoadError> {
+        let needed = self.ranges(&course);
+        if let Err(error) = self.prepare(&needed) {
+            // What was made ready for nothing shall not stay for ever.
+            self.release(&needed, &self.ranges(&self.course()));
+            return Err(error);
+        }
+        let before = {
+            let mut now = self.course.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::replace(&mut *now, (course, said)).0
+        };
+        self.release(&self.ranges(&before), &needed);
+        self.fused.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        Ok(())
+    }
+
+    /// Compiles ranges, and the heads at their ends.
+    fn prepare(&self, ranges: &[(usize, usize)]) -> Result<(), LoadError> {
         let required = self.fallback == Fallback::Required;
-        for (from, to) in self.ranges(split) {
+        for &(from, to) in ranges {
             self.served.prepare(from, to, required)?;
         }
-        for (exit, _) in self.stops(split) {
-            self.served.prepare_head(exit)?;
-        }
-        if split < self.served.last() && required {
-            self.served.prepare(split, self.served.last(), true)?;
-        }
-        Ok(())
+        let asked = |boundary: &usize| ranges.iter().any(|(_, to)| to == boundary);
+        let exits = self.exit_boundaries().enumerate().filter(|(_, boundary)| asked(boundary));
+        exits.map(|(exit, _)| exit).try_for_each(|exit| self.served.prepare_head(exit))
     }
 
-    /// Moves the split once what it needs is ready. Requests under way end as they began.
-    pub(crate) fn follow(&self, split: usize, plan: String) -> Result<(), LoadError> {
-        let before = self.split();
-        if split != before {
-            self.prepare(split)?;
-        }
-        let way = self.way_from(split);
-        *self.way.lock().unwrap_or_else(PoisonError::into_inner) = (way, Some(plan));
-        if split == before {
-            return Ok(());
-        }
-        // Another tail takes another time.
-        self.tail_us.store(0, Ordering::Relaxed);
-        let last = self.served.last();
-        let needed: Vec<_> = self.ranges(split).into_iter().chain([(split, last)]).collect();
-        let held = self.ranges(before).into_iter().chain([(before, last)]);
-        let unneeded = held.filter(|range| !needed.contains(range));
-        unneeded.for_each(|(from, to)| self.served.release(from, to));
-        Ok(())
+    fn release(&self, ranges: &[(usize, usize)], needed: &[(usize, usize)]) {
+        let unneeded = ranges.iter().filter(|range| !needed.contains(range));
+        unneeded.for_each(|(from, to)| self.served.release(*from, *to));
     }
 
-    /// From the inputs to a split, as requests run there.
-    fn ranges(&self, split: usize) -> Vec<(usize, usize)> {
-        let stops = self.stops(split).map(|(_, boundary)| boundary).chain([split]);
-        let ranges = stops.scan(0, |from, to| Some((std::mem::replace(from, to), to)));
-        ranges.filter(|(from, to)| from < to).collect()
+    /// Compiles a range in the background, where a chain of others has served for it. Each is tried once:
+    /// where there is no room for all, the chain goes on serving.
+    pub(crate) fn fuse(self: &Arc<Self>, from: usize, to: usize) {
+        let is_new = self.fused.lock().unwrap_or_else(PoisonError::into_inner).insert((from, to));
+        if !is_new {
+            return;
+        }
+        let model = Arc::clone(self);
+        tokio::task::spawn_blocking(move || {
+            // One after the other: requests need the cores.
+            let _turn = model.fusing.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Err(error) = model.served.prepare(from, to, false) {
+                let name = &model.served.name;
+                tracing::warn!(model = name, %error, "several segments go on serving for one");
+            }
+        });
     }
 
-    /// How long the cloud may take: what is left until `deadline`, less what finishing here would
-    /// need. Half of what is left is kept back until a local tail has been timed.
-    pub(crate) fn patience(&self, deadline: Instant, now: Instant) -> Duration {
+    /// What a course runs here; the rest after a failed call only where that must not have to be
+    /// compiled first.
+    fn ranges(&self, course: &Course) -> Vec<(usize, usize)> {
+        let (last, way) = (self.served.last(), course.way());
+        let mut ranges = course.ranges(self.exit_boundaries(), last);
+        if let (Course::Fixed(_), Fallback::BestEffort | Fallback::None) = (course, self.fallback) {
+            ranges.retain(|(from, _)| *from < way.split);
+        }
+        ranges
+    }
+
+    /// How long the cloud may take over a request that stands at boundary `at` here: what is left until
+    /// `deadline`, less what finishing here would need. Half of what is left is kept back until that has
+    /// been timed.
+    pub(crate) fn patience(&self, at: usize, deadline: Instant, now: Instant) -> Duration {
         let left = deadline.saturating_duration_since(now);
         if self.fallback == Fallback::None {
             return left;
         }
-        let reserve = match self.tail_us.load(Ordering::Relaxed) {
+        let reserve = match self.tails_us.get(at).map_or(0, |tail| tail.load(Ordering::Relaxed)) {
             0 => left / 2,
             known => Duration::from_micros(known) * 2 + RESERVE_FLOOR,
         };
         left.saturating_sub(reserve)
     }
 
-    /// Notes the time of a local tail: rises at once, falls slowly.
-    pub(crate) fn learn_tail(&self, elapsed: Duration) {
+    /// When this node begins to work on what it shipped as well, if it ever does.
+    pub(crate) fn race_begins(
+        &self,
+        at: usize,
+        way: &Way,
+        deadline: Instant,
+        now: Instant,
+    ) -> Option<Instant> {
+        let latest = now + self.patience(at, deadline, now);
+        match (self.fallback, self.race, way.chosen) {
+            (Fallback::None, ..) | (_, RaceChoice::Never, _) => None,
+            (_, _, Some(chosen)) => {
+                let after = chosen.local_after.and_then(|after| Duration::try_from_secs_f64(after).ok());
+                Some(after.map_or(latest, |after| latest.min(now + after)))
+            }
+            (_, RaceChoice::Deadline, None) => Some(latest),
+            (_, RaceChoice::Always, None) => Some(now),
+        }
+    }
+
+    /// Notes the time that the rest took here: rises at once, falls slowly.
+    pub(crate) fn learn_tail(&self, from: usize, elapsed: Duration) {
+        let Some(tail) = self.tails_us.get(from) else { return };
         let sample = elapsed.as_micros() as u64;
-        let known = self.tail_us.load(Ordering::Relaxed);
+        let known = tail.load(Ordering::Relaxed);
         let next = if sample >= known { sample } else { known - (known - sample) / 8 };
-        self.tail_us.store(next.max(1), Ordering::Relaxed);
+        tail.store(next.max(1), Ordering::Relaxed);
     }
 }
 
@@ -251,5 +349,5 @@ fn codings(served: &Served, split: usize, choice: &CodecChoice, agreement: f64) 
         }),
     };
     let (there, back) = codings.unwrap_or((Coding::RAW, Coding::RAW));
-    Way { split, there, back }
+    Way { split, there, back, chosen: None }
 }

@@ -1,25 +1,30 @@
-//! The life of one request on the edge: head here, tail in the cloud, and the
-//! rest here after all when the cloud cannot.
+//! The life of one request on the edge: as far as its course takes it here, then away, and the
+//! rest here after all when the cloud cannot, or while it does.
 //!
-//! The boundary's tensors are kept until an answer is there, so falling back
-//! never starts over: it goes on from where the head stopped.
+//! The tensors of every boundary that the request stopped at are kept until an answer is there, so
+//! falling back never starts over: it goes on from where the request stands.
 
+mod asker;
 mod climb;
 mod error;
+mod race;
 mod route;
+mod ship;
 
 pub(crate) use error::PipelineError;
 pub(crate) use route::{Exited, Route, Timings};
 
+use crate::course::{Course, Step, Way};
 use crate::exits::{Check, Watch};
-use crate::models::{Fallback, Model, Way};
-use climb::{Climb, Climbed};
+use crate::models::Model;
+use asker::Asker;
+use climb::{Climb, Stand};
 use kerf_bundle::Coding;
 use kerf_engine::Values;
-use kerf_mesh::{Mesh, MeshError, MeshFailure};
-use kerf_serving::{Compute, EarlyDecoder, HeadAnswer, Shipment, Tell};
+use kerf_mesh::Mesh;
+use kerf_serving::{Compute, HeadAnswer};
 use kerf_tensor::NamedTensor;
-use kerf_wire::{Ask, CODEC_RAW, CodedTensor, Reason, Request, RequestId};
+use kerf_wire::RequestId;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -38,6 +43,8 @@ pub(crate) struct Job {
     pub(crate) outputs: Vec<String>,
     pub(crate) deadline: Instant,
     pub(crate) traceparent: Option<String>,
+    /// Whether the answer shall say why it was made so.
+    pub(crate) explain: bool,
     /// Told of answers that may yet change.
     pub(crate) provisional: Option<OnProvisional>,
 }
@@ -58,19 +65,39 @@ impl Pipeline {
     /// Carries `job` through `model` until there is an answer or its deadline has passed.
     pub(crate) async fn answer(&self, model: &Arc<Model>, mut job: Job) -> Result<Outcome, PipelineError> {
         let mut trip = Trip::new(model, &self.node);
-        let mut values = model.served.accept(0, std::mem::take(&mut job.inputs))?;
-        let mut watch = None;
-
-        if trip.route.split > 0 {
-            let climbed = self.head(model, values, &mut job, &mut trip).await?;
-            (values, watch) = (climbed.values, climbed.watch);
-            if let Some((exited, said)) = climbed.exit {
-                let check = watch.and_then(|watch| check(model, watch, exited.boundary, values, &said));
-                let outputs = vec![said.output];
-                return Ok(Outcome { outputs, route: trip.route, timings: trip.timings, check });
+        let values = model.served.accept(0, std::mem::take(&mut job.inputs))?;
+        let pictures = model.served.encoded(&values);
+        let asker = Asker::new(self, model, &trip.course, &job, pictures.is_some());
+        asker.arrived();
+        trip.route.explanation = job.explain.then(|| asker.explain(0, 1)).flatten();
+        let mut stand = Stand::new(values);
+        match asker.next(0, stand.held, false) {
+            Step::Ship(way) => {
+                trip.route.split = way.split;
+                stand.leaves = Some(way);
+            }
+            Step::GoOn { .. } => {
+                stand.watch = model.watch(&job.outputs);
+                stand = self.climb(asker, model, stand, &mut job, &mut trip).await?;
             }
         }
-        let values = self.finish(model, values, &job, &mut trip).await?;
+        if let Some((exited, said)) = stand.exit {
+            let check =
+                stand.watch.and_then(|watch| check(model, watch, exited.boundary, stand.values, &said));
+            let outputs = vec![said.output];
+            return Ok(Outcome { outputs, route: trip.route, timings: trip.timings, check });
+        }
+        let (at, watch) = (stand.at, stand.watch.take());
+        let mut values = stand.values;
+        // Outputs that were made on the way already need no tail.
+        let is_done = job.outputs.iter().all(|name| values.get(name).is_some());
+        if let (false, Some(way)) = (is_done, stand.leaves) {
+            if way.split == 0 {
+                // As they came they are smaller than what was made of them since.
+                values.extend(pictures);
+            }
+            values = self.finish(model, at, values, way, &job, &mut trip).await?;
+        }
         let outputs = model.served.outputs(&job.outputs, &values)?;
         if let (Some(exits), Some(watch)) = (&model.exits, watch) {
             exits.settle(watch, Instant::now());
@@ -84,34 +111,47 @@ impl Pipeline {
         &self,
         model: &Arc<Model>,
         boundary: usize,
-        values: Values,
+        mut values: Values,
     ) -> Result<Option<Vec<u32>>, PipelineError> {
         let Some(heads) = &model.served.heads else { return Ok(None) };
         let mut trip = Trip::new(model, &self.node);
-        (trip.way.there, trip.way.back) = (Coding::RAW, Coding::RAW);
+        let output = &heads.fitted().output;
         let job = Job {
             id: RequestId(rand::random()),
             inputs: Vec::new(),
-            outputs: vec![heads.fitted().output.clone()],
+            outputs: vec![output.clone()],
             deadline: Instant::now() + model.deadline,
             traceparent: None,
+            explain: false,
             provisional: None,
         };
         let last = model.served.last();
-        // A plan may have moved the split to before the exit.
-        let split = if trip.route.split < boundary { last } else { trip.route.split };
-        (trip.way.split, trip.route.split) = (split, split);
-        let (mut values, ..) = self.run(model, values, boundary, split, job.deadline, &mut trip).await?;
-        if split < last && self.may_check_elsewhere(model, split, &values) {
-            match self.ship(model, &mut values, &job, &mut trip).await {
+        let mut at = boundary;
+        let asker = Asker::new(self, model, &trip.course, &job, false);
+        let split = loop {
+            match asker.next(at, 1 << at, false) {
+                Step::GoOn { to } => {
+                    (values, ..) = self.run(model, values, at, to, job.deadline, &mut trip).await?;
+                    at = to;
+                    if at == last {
+                        break None;
+                    }
+                }
+                // A course may have changed, and leave before the exit now.
+                Step::Ship(way) => break Some(way.split).filter(|split| *split >= boundary),
+            }
+        };
+        let way = split.map(|split| Way { split, there: Coding::RAW, back: Coding::RAW, chosen: None });
+        if let Some(way) = way.filter(|way| self.may_check_elsewhere(model, way.split, &values)) {
+            match self.ship(model, &mut values, way, &job, job.deadline, &mut trip).await {
                 Ok(outputs) => values.extend(outputs),
                 Err(reason) => tracing::debug!(model = model.served.name, reason, "checking here"),
             }
         }
-        if values.get(&heads.fitted().output).is_none() {
-            (values, ..) = self.run(model, values, split, last, job.deadline, &mut trip).await?;
+        if values.get(output).is_none() {
+            (values, ..) = self.run(model, values, at, last, job.deadline, &mut trip).await?;
         }
-        Ok(values.get(&heads.fitted().output).and_then(|scores| heads.classes(scores)))
+        Ok(values.get(output).and_then(|scores| heads.classes(scores)))
     }
 
     /// Whether the tensors of a check may travel: never past the privacy floor, nor beyond the hour's
@@ -125,49 +165,31 @@ impl Pipeline {
             && exits.checks.may_send(bytes, Instant::now())
     }
 
-    /// From the split to the outputs that are wanted.
-    async fn finish(
+    /// As far as the course goes here, past the exits on the way.
+    async fn climb(
         &self,
+        asker: Asker,
         model: &Arc<Model>,
-        mut values: Values,
-        job: &Job,
-        trip: &mut Trip,
-    ) -> Result<Values, PipelineError> {
-        // Outputs that the head has produced already need no tail.
-        if job.outputs.iter().any(|name| values.get(name).is_none()) {
-            match self.ship(model, &mut values, job, trip).await {
-                Ok(outputs) => values.extend(outputs),
-                Err(reason) => return self.fall_back(model, values, job, reason, trip).await,
-            }
-        }
-        Ok(values)
-    }
-
-    /// From the inputs to the split, past the exits before it.
-    async fn head(
-        &self,
-        model: &Arc<Model>,
-        values: Values,
+        stand: Stand,
         job: &mut Job,
         trip: &mut Trip,
-    ) -> Result<Climbed, PipelineError> {
-        let values = self.decode(model, values, job.deadline, trip).await?;
-        let climb = Climb {
-            model: Arc::clone(model),
-            split: trip.route.split,
-            values,
-            watch: model.watch(&job.outputs),
-            provisional: job.provisional.take(),
-        };
+    ) -> Result<Stand, PipelineError> {
+        let climb = Climb { model: Arc::clone(model), asker, stand, provisional: job.provisional.take() };
         let done = self.compute.run(job.deadline, move || climb.run()).await?;
         trip.timings.queue += done.queued;
-        let climbed = done.value?;
-        trip.timings.head = climbed.head;
-        trip.timings.exits = climbed.exits;
-        trip.route.head_engine = climbed.engine.map(str::to_owned);
-        trip.route.exit = climbed.exit.as_ref().map(|(exited, _)| *exited);
-        trip.route.asked.clone_from(&climbed.asked);
-        Ok(climbed)
+        let mut stand = done.value?;
+        trip.timings.preprocess += stand.preprocess;
+        trip.timings.head = stand.head;
+        trip.timings.exits = stand.exits;
+        match (stand.leaves, &stand.exit) {
+            (Some(way), _) => trip.route.split = way.split,
+            (None, None) => trip.route.split = stand.at,
+            (None, Some(_)) => {}
+        }
+        trip.route.head_engine = stand.engine.map(str::to_owned);
+        trip.route.exit = stand.exit.as_ref().map(|(exited, _)| *exited);
+        trip.route.asked = std::mem::take(&mut stand.asked);
+        Ok(stand)
     }
 
     /// Encoded images to tensors, if the request brought images.
@@ -200,165 +222,11 @@ impl Pipeline {
         let runner = Arc::clone(&model.served.runner);
         let done = self
             .compute
-            .run(deadline, move || runner.run(from, to, &mut values).map(|run| (values, run)))
+            .run(deadline, move || runner.run_through(from, to, &mut values).map(|run| (values, run)))
             .await?;
         trip.timings.queue += done.queued;
         let (values, run) = done.value?;
         Ok((values, run.engine.to_owned(), run.elapsed))
-    }
-
-    /// Sends the boundary's tensors to the mesh; an error is the reason to finish here.
-    async fn ship(
-        &self,
-        model: &Arc<Model>,
-        values: &mut Values,
-        job: &Job,
-        trip: &mut Trip,
-    ) -> Result<Vec<NamedTensor>, String> {
-        let served = &model.served;
-        if !self.mesh.available(&served.name, &served.digest) {
-            return Err("no cloud node is connected that has the model".into());
-        }
-        let shipment = self.encode(model, values, job.deadline, trip).await?;
-        let wanted: Vec<String> =
-            job.outputs.iter().filter(|name| values.get(name).is_none()).cloned().collect();
-        let patience = model.patience(job.deadline, Instant::now());
-        let mut request = Request {
-            id: job.id,
-            ask: Ask::Finish,
-            model: served.name.clone(),
-            digest: served.digest,
-            boundary: trip.route.split as u16,
-            deadline: patience,
-            traceparent: job.traceparent.clone(),
-            tensors: shipment.tensors,
-            outputs: wanted,
-            reply: trip.way.back.number(),
-        };
-        let mut early = EarlyDecoder::new(Arc::clone(served), served.last() as u16, self.compute.clone());
-        let called = self.mesh.call_into(&request, &mut early).await;
-        trip.route.shipped = request.tensors.iter().map(|tensor| tensor.data.bytes()).sum();
-        trip.route.uncoded = shipment.uncoded.reason().map(ToString::to_string);
-        let mut reply = match called {
-            Err(MeshError { failure: MeshFailure::Refused(no), .. })
-                if no.reason == Reason::Unsupported && request.is_coded() =>
-            {
-                let tensors = served.shipment(trip.way.split, values).map_err(|error| error.to_string())?;
-                let plain = Shipment::raw(tensors);
-                trip.route.shipped += plain.bytes();
-                trip.route.codec = served.codecs.name(trip.way.split, Coding::RAW);
-                trip.route.uncoded = Some(format!("{}: {}", no.node, no.message));
-                let deadline = model.patience(job.deadline, Instant::now());
-                request = Request { tensors: plain.tensors, reply: CODEC_RAW, deadline, ..request };
-                self.mesh.call_into(&request, &mut early).await
-            }
-            called => called,
-        }
-        .map_err(|error| error.to_string())?;
-        let coded = std::mem::take(&mut reply.answer.tensors);
-        trip.route.received = coded.iter().map(|tensor| tensor.data.bytes()).sum();
-        let answer = reply.answer;
-        let wrong = |reason: String| format!("{} sent a wrong answer: {reason}", reply.node);
-        let outputs = self.decode_answer(early, coded, job.deadline, trip).await.map_err(wrong)?;
-        served.check_outputs(&request.outputs, &outputs).map_err(|reason| wrong(reason.to_string()))?;
-        let spent = answer.timings;
-        let stages = spent.queue + spent.decode + spent.compute + spent.encode;
-        trip.timings.network = reply.network + spent.total.saturating_sub(stages);
-        trip.timings.cloud_queue = answer.timings.queue;
-        trip.timings.cloud_decode = answer.timings.decode;
-        trip.timings.cloud_compute = answer.timings.compute;
-        trip.timings.cloud_encode = answer.timings.encode;
-        trip.route.node = reply.node;
-        trip.route.tail_engine = Some(answer.engine);
-        Ok(outputs)
-    }
-
-    /// The boundary's tensors as they will travel; large ones are still being encoded then. Pictures
-    /// go as they came, unless the pixels that the model looks at are expected to take fewer bytes.
-    async fn encode(
-        &self,
-        model: &Arc<Model>,
-        values: &mut Values,
-        deadline: Instant,
-        trip: &mut Trip,
-    ) -> Result<Shipment, String> {
-        let (served, Way { split, there, .. }) = (&model.served, trip.way);
-        let mut tensors = served.shipment(split, values).map_err(|error| error.to_string())?;
-        let mut coding = there;
-        if served.has_encoded(values) {
-            let came: usize = tensors.iter().map(|named| named.tensor.data().len()).sum();
-            let expected = served.codecs.mean_bytes(split, there);
-            if expected.is_some_and(|expected| expected < came as f64) {
-                *values = self
-                    .decode(model, std::mem::take(values), deadline, trip)
-                    .await
-                    .map_err(|error| error.to_string())?;
-                tensors = served.shipment(split, values).map_err(|error| error.to_string())?;
-            } else {
-                coding = Coding::RAW;
-            }
-        }
-        let shipment = if coding == Coding::RAW {
-            Shipment::raw(tensors)
-        } else {
-            let served = Arc::clone(served);
-            let encode = move |tell: Tell<Shipment>| {
-                served.codecs.encode_ahead(split as u16, tensors, coding, |shipment| tell.tell(shipment));
-            };
-            let done =
-                self.compute.run_until_told(deadline, encode).await.map_err(|error| error.to_string())?;
-            trip.timings.queue += done.queued;
-            trip.timings.encode = done.elapsed;
-            done.value
-        };
-        trip.route.codec = served.codecs.name(split, coding);
-        Ok(shipment)
-    }
-
-    async fn decode_answer(
-        &self,
-        early: EarlyDecoder,
-        tensors: Vec<CodedTensor>,
-        deadline: Instant,
-        trip: &mut Trip,
-    ) -> Result<Vec<NamedTensor>, String> {
-        let is_coded = tensors.iter().any(|tensor| tensor.codec != CODEC_RAW);
-        let decode = move || early.finish(tensors);
-        if !is_coded {
-            return decode().map_err(|error| error.to_string());
-        }
-        let done = self.compute.run(deadline, decode).await.map_err(|error| error.to_string())?;
-        trip.timings.decode = done.elapsed;
-        done.value.map_err(|error| error.to_string())
-    }
-
-    /// Finishes here, from the tensors that were kept.
-    async fn fall_back(
-        &self,
-        model: &Arc<Model>,
-        values: Values,
-        job: &Job,
-        reason: String,
-        trip: &mut Trip,
-    ) -> Result<Values, PipelineError> {
-        if model.fallback == Fallback::None {
-            return Err(if Instant::now() >= job.deadline {
-                PipelineError::Deadline(reason)
-            } else {
-                PipelineError::Unavailable { model: model.served.name.clone(), reason }
-            });
-        }
-        tracing::warn!(model = model.served.name, request = %job.id, reason, "finishing here");
-        trip.route.fallback = Some(reason);
-        trip.route.node.clone_from(&self.node);
-        let values = self.decode(model, values, job.deadline, trip).await?;
-        let last = model.served.last();
-        let (values, engine, elapsed) =
-            self.run(model, values, trip.route.split, last, job.deadline, trip).await?;
-        trip.route.tail_engine = Some(engine);
-        trip.timings.tail = elapsed;
-        model.learn_tail(elapsed);
-        Ok(values)
     }
 }
 
@@ -376,16 +244,18 @@ fn check(
 }
 
 /// What is noted along the way.
+#[derive(Clone)]
 struct Trip {
-    way: Way,
+    course: Course,
     route: Route,
     timings: Timings,
 }
 
 impl Trip {
     fn new(model: &Model, node: &str) -> Self {
-        let way = model.way();
-        let route = Route { split: way.split, node: node.to_owned(), ..Route::default() };
-        Self { way, route, timings: Timings::default() }
+        let course = model.course();
+        let split = course.way().split;
+        let route = Route { split, node: node.to_owned(), ..Route::default() };
+        Self { course, route, timings: Timings::default() }
     }
 }

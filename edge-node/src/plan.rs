@@ -1,20 +1,24 @@
-//! `split: auto`: where does the plan for the profiles and the expected link cut a model?
+//! `split: auto`: what do requests decide by, and where would one over the expected link leave?
 //!
 //! The node's own profile lies in its folder; those of cloud nodes come when the nodes meet, and
-//! are kept for the next start. Each that comes makes a new plan. Until there is one the whole
-//! model runs here.
+//! are kept for the next start. Each that comes makes a new plan, and so do exits that become
+//! stricter. Until there is one the whole model runs here.
 
 mod choose;
+mod pilots;
 
+use crate::course::Course;
 use crate::models::Model;
 use crate::service::Service;
 use choose::{choose, with_power};
-use kerf_mesh::{AskError, NodeState};
+use kerf_mesh::{AskError, NodeState, NodeStatus};
 use kerf_profile::Profile;
 use kerf_serving::ProfileFolder;
 use kerf_settings::{ExpectedLink, PlanSettings};
+use kerf_steer::MAX_NODES;
 use kerf_tensor::{DType, NamedTensor, Tensor};
 use kerf_wire::{Ask, CODEC_RAW, CodedTensor, PROFILE, Request, RequestId};
+use pilots::steered;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -24,6 +28,9 @@ const EXCHANGE: Duration = Duration::from_secs(30);
 /// Profiles change rarely and take tens of kilobytes: a link that comes and goes shall not carry
 /// them each time.
 const MEET_AGAIN: Duration = Duration::from_secs(600);
+
+/// How often exits are looked at.
+const LOOK: Duration = Duration::from_secs(5);
 
 /// What the planner needs beside the models.
 pub(crate) struct Planning {
@@ -39,6 +46,7 @@ impl Planning {
         let this = Arc::new(self);
         let mesh = &this.service.pipeline.mesh;
         this.clone().plan_all().await;
+        let mut rungs = this.rungs();
         let mut changes = mesh.changes();
         let mut met: BTreeMap<String, Instant> = BTreeMap::new();
         loop {
@@ -51,10 +59,23 @@ impl Planning {
                     this.clone().plan_all().await;
                 }
             }
-            if changes.changed().await.is_err() {
-                return;
+            loop {
+                match tokio::time::timeout(LOOK, changes.changed()).await {
+                    Ok(Ok(())) => break,
+                    Ok(Err(_)) => return,
+                    Err(_) if this.rungs() == rungs => {}
+                    Err(_) => {
+                        rungs = this.rungs();
+                        this.clone().plan_all().await;
+                    }
+                }
             }
         }
+    }
+
+    /// How strict the exits of each model are.
+    fn rungs(&self) -> Vec<Option<usize>> {
+        self.planned().filter_map(|model| Some(model.exits.as_ref()?.standing().rung)).collect()
     }
 
     fn planned(&self) -> impl Iterator<Item = &Arc<Model>> {
@@ -149,23 +170,38 @@ impl Planning {
             );
         }
         let nodes = self.service.pipeline.mesh.status();
-        let clouds = nodes.into_iter().filter_map(|node| match self.profiles.of(served, &node.node) {
-            Ok(profile) => Some((node.node, profile?)),
+        let known = |(index, node): (usize, NodeStatus)| match self.profiles.of(served, &node.node) {
+            Ok(profile) => Some((index, node.node, profile?)),
             Err(error) => {
                 tracing::warn!(model = name, %error, "a profile of no use");
                 None
             }
-        });
-        let choices = clouds.filter_map(|(node, cloud)| {
-            choose(model, &own, (&node, &cloud), &self.link, &self.wish)
+        };
+        let clouds: Vec<_> = nodes.into_iter().enumerate().filter_map(known).take(MAX_NODES).collect();
+        let choices = clouds.iter().filter_map(|(_, node, cloud)| {
+            choose(model, &own, (node, cloud), &self.link, &self.wish)
                 .inspect_err(|error| tracing::warn!(model = name, node, %error, "no plan"))
                 .ok()
         });
         let Some(best) = choices.min_by(|a, b| a.score.total_cmp(&b.score)) else {
             return tracing::warn!(model = name, "no plan: no cloud node gave its profile yet");
         };
+        let planned = model.way_from(best.split);
+        let threads = self.service.pipeline.compute.width();
+        let course = match steered(model, &own, &clouds, &self.link, &self.wish, (planned, threads)) {
+            Ok((steered, stops)) => {
+                let at: Vec<String> = stops.boundaries.iter().map(|stop| format!("b{stop}")).collect();
+                let lost = format!("{:.1}%", stops.mean_regret * 100.0);
+                tracing::info!(model = name, stops = at.join(" "), lost, "requests decide for themselves");
+                Course::Steered(Arc::new(steered))
+            }
+            Err(error) => {
+                tracing::warn!(model = name, %error, "requests do not decide for themselves; all follow the plan");
+                Course::Fixed(planned)
+            }
+        };
         let said = best.said.clone();
-        match model.follow(best.split, best.said) {
+        match model.follow(course, Some(best.said)) {
             Ok(()) => {
                 tracing::info!(model = name, split = %format!("b{}", best.split), plan = said, "planned")
             }

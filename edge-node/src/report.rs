@@ -45,6 +45,12 @@ pub(crate) fn answer_parameters(
     if let Some(reason) = &route.fallback {
         say("fallback", reason.as_str().into());
     }
+    if let Some(explanation) = &route.explanation {
+        say("explanation", explanation.as_str().into());
+    }
+    if let Some(first) = route.raced {
+        say("raced", first.into());
+    }
     for (stage, time) in timings.stages() {
         if !time.is_zero() {
             say(&format!("{stage}_us"), micros(time).into());
@@ -67,7 +73,7 @@ pub(crate) fn provisional_parameters(exited: &Exited) -> Parameters {
 pub(crate) fn model_parameters(model: &Model) -> Parameters {
     let mut parameters = Parameters::new();
     let mut say = |key: &str, value: Value| parameters.insert(key.to_owned(), value);
-    say("split", format!("b{}", model.split()).into());
+    say("split", format!("b{}", model.course().way().split).into());
     say("boundaries", (model.served.last() as u64 + 1).into());
     if let (Some(_), Some(heads)) = (&model.exits, &model.served.heads) {
         let exits: Vec<String> =

@@ -20,6 +20,9 @@ use std::time::{Duration, Instant};
 /// Request parameter that shortens the deadline, in microseconds; Triton's name for it.
 const TIMEOUT_PARAMETER: &str = "timeout";
 
+/// Request parameter that asks for the reasons of the decision.
+const EXPLAIN_PARAMETER: &str = "explain";
+
 /// What stands behind the HTTP routes.
 pub(crate) struct Service {
     pub(crate) models: BTreeMap<String, Arc<Model>>,
@@ -129,6 +132,7 @@ impl Service {
             id,
             provisional: provisional.map(|to| tell(to, &request, &model)),
             outputs,
+            explain: request.parameters.get(EXPLAIN_PARAMETER) == Some(&Value::Bool(true)),
             inputs: request.inputs,
             deadline: started + given,
             // A malformed one is the client's loss: tracing is no reason to refuse work.

@@ -1,5 +1,6 @@
 //! The status page's facts.
 
+use crate::course::Way;
 use crate::service::Service;
 use kerf_engine::SegmentStore;
 use kerf_exits::DriftFigures;
@@ -31,16 +32,17 @@ impl Page {
             "answered here",
             "by the cloud",
             "by fallback",
+            "in a race",
         ];
         self.service.models.values().fold(Section::new("Models", &columns), |section, model| {
             let served = &model.served;
-            let way = model.way();
-            let (split, last) = (way.split, served.last());
-            let [there, back] =
-                [(split, way.there), (last, way.back)].map(|(at, coding)| served.codecs.name(at, coding));
+            let last = served.last();
+            let course = model.course();
+            let Way { split, there, back, .. } = course.way();
+            let name = |at, coding| served.codecs.name(at, coding);
             let codec = match split == last {
-                true => "none".into(),
-                false => format!("{there}, answers {back}"),
+                true => "none".to_owned(),
+                false => format!("{}, answers {}", name(split, there), name(last, back)),
             };
             let count = |by| Value::from(self.service.metrics.answers_by(&served.name, served.last(), by));
             section.row([
@@ -58,6 +60,7 @@ impl Page {
                 count("edge"),
                 count("cloud"),
                 count("fallback"),
+                count("race"),
             ])
         })
     }
@@ -103,7 +106,7 @@ impl Page {
     }
 
     fn cloud(&self) -> Section {
-        let columns = ["node", "address", "state", "RTT", "outstanding", "last error"];
+        let columns = ["node", "address", "state", "over", "RTT", "outstanding", "last error"];
         let nodes = self.service.pipeline.mesh.status();
         nodes.into_iter().fold(Section::new("Cloud nodes", &columns), |section, node| {
             let rtt = node.rtt.map(|rtt| format!("{:.1} ms", rtt.as_secs_f64() * 1e3));
@@ -111,6 +114,7 @@ impl Page {
                 node.node.into(),
                 node.address.into(),
                 node.state.name().into(),
+                node.way.map(|way| way.name()).into(),
                 rtt.into(),
                 node.outstanding.into(),
                 node.last_error.into(),

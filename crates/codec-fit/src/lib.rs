@@ -24,7 +24,6 @@ mod cosine;
 mod fit;
 mod moments;
 mod probe;
-mod random;
 mod samples;
 mod sensitivity;
 mod tables;

@@ -23,10 +23,10 @@
 use crate::basis::eigen;
 use crate::cosine::Cosine;
 use crate::moments::Moments;
-use crate::random::Random;
 use crate::samples::Layout;
 use crate::{Samples, Sensitivity};
 use half::{bf16, f16};
+use kerf_random::Random;
 use kerf_tensor::{DType, Tensor, TensorError};
 use nalgebra::{DMatrix, DVector};
 
@@ -219,13 +219,13 @@ impl Probe {
     /// Direction over the channels and pattern over the positions of a question.
     fn question(&self, sample: usize, pair: usize, positions: usize) -> (Vec<f32>, Vec<f32>) {
         if let Some(ring) = pair.checked_sub(self.directions.ncols()) {
-            let mut random = Random::new(&[self.seed, 1, sample as u64, ring as u64]);
+            let mut random = Random::keyed(&[self.seed, 1, sample as u64, ring as u64]);
             let direction =
-                self.deviations.iter().map(|deviation| random.normal() * deviation * REACH).collect();
+                self.deviations.iter().map(|deviation| random.normal() as f32 * deviation * REACH).collect();
             let pattern = self.rings.as_ref().map(|rings| rings.pattern(ring, &mut random));
             return (direction, pattern.unwrap_or_default());
         }
-        let mut random = Random::new(&[self.seed, 0, sample as u64]);
+        let mut random = Random::keyed(&[self.seed, 0, sample as u64]);
         let reach = self.reach(pair);
         let direction = self.directions.column(pair).iter().map(|share| *share as f32 * reach).collect();
         (direction, (0..positions).map(|_| random.sign()).collect())

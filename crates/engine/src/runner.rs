@@ -29,6 +29,8 @@ pub struct SegmentRun {
     pub compile: Duration,
     /// Time spent running.
     pub elapsed: Duration,
+    /// Programs that ran, one after the other.
+    pub pieces: u32,
 }
 
 impl Runner {
@@ -55,7 +57,12 @@ impl Runner {
     pub fn run(&self, from: usize, to: usize, values: &mut Values) -> Result<SegmentRun, RunError> {
         let segment = SegmentId { from, to };
         let Some((compiled, compile)) = self.obtain(segment, false)? else {
-            return Ok(SegmentRun { engine: "", compile: Duration::ZERO, elapsed: Duration::ZERO });
+            return Ok(SegmentRun {
+                engine: "",
+                compile: Duration::ZERO,
+                elapsed: Duration::ZERO,
+                pieces: 0,
+            });
         };
         let inputs = compiled.inputs.iter().map(|spec| match values.get(&spec.name) {
             Some(tensor) => Ok(tensor.clone()),
@@ -76,7 +83,31 @@ impl Runner {
         for (spec, tensor) in compiled.outputs.iter().zip(outputs) {
             values.insert(spec.name.clone(), tensor);
         }
-        Ok(SegmentRun { engine: compiled.engine, compile, elapsed })
+        Ok(SegmentRun { engine: compiled.engine, compile, elapsed, pieces: 1 })
+    }
+
+    /// As [`run`](Self::run), but where `from..to` is not compiled, and ranges that are lead there one
+    /// after the other, it runs those: a request need not wait for a segment that nobody needed before.
+    pub fn run_through(&self, from: usize, to: usize, values: &mut Values) -> Result<SegmentRun, RunError> {
+        let chain = chain(&self.store.ready(self.owner), from, to);
+        if chain.len() < 2 {
+            return self.run(from, to, values);
+        }
+        let mut all = SegmentRun { engine: "", compile: Duration::ZERO, elapsed: Duration::ZERO, pieces: 0 };
+        for SegmentId { from, to } in chain {
+            // One may have been dropped meanwhile; it is compiled again then.
+            let run = self.run(from, to, values)?;
+            all.engine = run.engine;
+            all.compile += run.compile;
+            all.elapsed += run.elapsed;
+            all.pieces += run.pieces;
+        }
+        Ok(all)
+    }
+
+    /// Whether `from..to` can be run without compiling it first.
+    pub fn is_ready(&self, from: usize, to: usize) -> bool {
+        from == to || self.store.ready(self.owner).contains(&SegmentId { from, to })
     }
 
     /// Compiles segment `from..to`, so that a later run need not; it may be dropped again to make
@@ -153,5 +184,61 @@ impl Runner {
 impl Drop for Runner {
     fn drop(&mut self) {
         self.store.leave(self.owner);
+    }
+}
+
+/// The fewest of these segments that lead from one boundary to another; none where no way leads there.
+fn chain(ready: &[SegmentId], from: usize, to: usize) -> Vec<SegmentId> {
+    // By boundary, segments to it from the start, and the last of them.
+    let mut ways: Vec<Option<(usize, SegmentId)>> = vec![None; to.saturating_sub(from) + 1];
+    let mut within: Vec<_> =
+        ready.iter().filter(|it| it.from >= from && it.to <= to && it.from < it.to).collect();
+    within.sort_by_key(|it| (it.from, it.to));
+    for segment in within {
+        let before = match ways[segment.from - from] {
+            Some((count, _)) => count,
+            None if segment.from == from => 0,
+            None => continue,
+        };
+        let way = &mut ways[segment.to - from];
+        if way.is_none_or(|(count, _)| before + 1 < count) {
+            *way = Some((before + 1, *segment));
+        }
+    }
+    let mut chain = Vec::new();
+    let mut at = to;
+    while at > from {
+        let Some((_, segment)) = ways[at - from] else { return Vec::new() };
+        chain.push(segment);
+        at = segment.from;
+    }
+    chain.reverse();
+    chain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn segments(of: &[(usize, usize)]) -> Vec<SegmentId> {
+        of.iter().map(|&(from, to)| SegmentId { from, to }).collect()
+    }
+
+    #[test]
+    fn the_shortest_chain_is_found() {
+        let ready = segments(&[(3, 5), (0, 1), (1, 2), (2, 3), (0, 2), (5, 9), (2, 5), (7, 9)]);
+        assert_eq!(chain(&ready, 0, 5), segments(&[(0, 2), (2, 5)]));
+        assert_eq!(chain(&ready, 1, 5), segments(&[(1, 2), (2, 5)]));
+        assert_eq!(chain(&ready, 0, 9), segments(&[(0, 2), (2, 5), (5, 9)]));
+        assert_eq!(chain(&ready, 0, 1), segments(&[(0, 1)]));
+    }
+
+    #[test]
+    fn without_a_way_there_is_no_chain() {
+        let ready = segments(&[(0, 2), (3, 5)]);
+        assert!(chain(&ready, 0, 5).is_empty());
+        assert!(chain(&ready, 2, 2).is_empty());
+        assert!(chain(&ready, 4, 5).is_empty());
+        assert!(chain(&[], 0, 1).is_empty());
     }
 }

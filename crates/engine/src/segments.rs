@@ -103,6 +103,13 @@ impl SegmentStore {
         Owner(state.owners)
     }
 
+    /// The segments of an owner that are compiled and may be run at once.
+    pub(crate) fn ready(&self, owner: Owner) -> Vec<SegmentId> {
+        let state = self.lock();
+        let programs = state.entries.iter().filter(|((of, _), entry)| *of == owner && entry.is_program());
+        programs.map(|((_, segment), _)| *segment).collect()
+    }
+
     /// Puts a pinned program under the cap again; it counts as just used.
     pub(crate) fn unpin(&self, owner: Owner, segment: SegmentId) {
         let key = (owner, segment);

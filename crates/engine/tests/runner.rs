@@ -74,6 +74,31 @@ fn programs_that_were_dropped_come_back() {
     assert_eq!(store.stats().programs, 0);
 }
 
+#[test]
+fn a_chain_of_compiled_ranges_serves_until_one_is_made_for_all() {
+    let model = cut(tiny_classifier());
+    let (runner, store) = runner(&model, u64::MAX);
+    let last = model.last();
+    let run = |pieces| {
+        let mut values = values(&model, &[tiny_image(1, 1)]);
+        let run = runner.run_through(0, last, &mut values).unwrap();
+        assert_eq!(run.pieces, pieces);
+        values.outputs(&model).unwrap()
+    };
+    for at in 0..last {
+        runner.warm(at, at + 1).unwrap();
+    }
+    assert!(!runner.is_ready(0, last));
+    let chained = run(last as u32);
+    assert_eq!(store.stats().compiles, last as u64, "nothing was compiled for it");
+    runner.warm(0, last).unwrap();
+    assert!(runner.is_ready(0, last));
+    let fused = run(1);
+    for (chained, fused) in chained.iter().zip(&fused) {
+        assert!(compare(&chained.tensor, &fused.tensor).unwrap().relative() < 1e-5);
+    }
+}
+
 struct Refuses;
 
 impl Engine for Refuses {

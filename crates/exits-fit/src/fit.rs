@@ -19,9 +19,9 @@ mod shards;
 pub use options::{OptionError, Options};
 
 use crate::head::{Head, Scaling};
-use crate::random::Random;
 use crate::{Features, Shape, ShapeError, Teacher};
 use adam::Adam;
+use kerf_random::Random;
 use shards::Shards;
 use std::ops::ControlFlow;
 
@@ -146,7 +146,7 @@ impl Lesson<'_> {
         let net = shape.net(self.features.front(), self.teacher.classes())?;
         let (train, held_out) = split(rows, self.features.rows() / self.views, options);
         let scaling = self.scaling(&train);
-        let mut parameters = net.initial(&mut Random::new(&[options.seed, 1]));
+        let mut parameters = net.initial(&mut Random::keyed(&[options.seed, 1]));
         let mut adam = Adam::new(&net, options, train.len());
         let mut shards = Shards::new(&net, self, &scaling, options);
         let mut best: Option<(Progress, Vec<f32>)> = None;
@@ -156,7 +156,7 @@ impl Lesson<'_> {
             .weights
             .map_or(train.len() as f64, |weights| train.iter().map(|row| f64::from(weights[*row])).sum());
         for epoch in 1..=options.epochs {
-            Random::new(&[options.seed, 2, epoch as u64]).shuffle(&mut order);
+            Random::keyed(&[options.seed, 2, epoch as u64]).shuffle(&mut order);
             let mut loss = 0.0;
             for batch in order.chunks(options.batch) {
                 loss += shards.learn(&parameters, batch);
@@ -248,7 +248,7 @@ impl Lesson<'_> {
 /// Rows to learn from, and rows to stop by, of so many inputs; both in the order of memory.
 fn split(rows: Vec<usize>, inputs: usize, options: &Options) -> (Vec<usize>, Vec<usize>) {
     let mut order = counting(&rows, inputs);
-    Random::new(&[options.seed, 0]).shuffle(&mut order);
+    Random::keyed(&[options.seed, 0]).shuffle(&mut order);
     let count = (order.len() as f32 * options.held_out).ceil() as usize;
     let mut is_held_out = vec![false; inputs];
     order.iter().take(count).for_each(|input| is_held_out[*input] = true);

@@ -21,7 +21,6 @@ mod front;
 mod gemm;
 mod head;
 mod net;
-mod random;
 mod shape;
 mod teacher;
 mod views;

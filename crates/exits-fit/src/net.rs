@@ -7,8 +7,8 @@ mod conv;
 
 use crate::Shape;
 use crate::gemm::{Matrix, add_product};
-use crate::random::Random;
 pub(crate) use conv::Conv;
+use kerf_random::Random;
 use std::ops::Range;
 
 /// Size of a map of features; `1 × 1` where there is no plane.
@@ -119,7 +119,7 @@ impl Net {
                 Layer::Mean(_) => continue,
             };
             let spread = (2.0 / inputs.max(1) as f32).sqrt();
-            parameters[weights].iter_mut().for_each(|weight| *weight = spread * random.normal());
+            parameters[weights].iter_mut().for_each(|weight| *weight = spread * random.normal() as f32);
         }
         parameters
     }
@@ -323,8 +323,8 @@ mod tests {
     }
 
     fn random(len: usize, seed: u64) -> Vec<f32> {
-        let mut random = Random::new(&[seed]);
-        (0..len).map(|_| random.normal()).collect()
+        let mut random = Random::keyed(&[seed]);
+        (0..len).map(|_| random.normal() as f32).collect()
     }
 
     /// How a weighted sum of the scores depends on each parameter, and what differences say.

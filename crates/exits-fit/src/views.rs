@@ -6,7 +6,7 @@
 //! of CIFAR-10, a head at 45% of the work gave the model's answer for 75.5% of other images when
 //! fitted to the inputs as they are, 77.5% with two views of each, and 80.1% with four.
 
-use crate::random::Random;
+use kerf_random::Random;
 use kerf_tensor::{Dim, Tensor, TensorError, TensorSpec};
 
 /// Other views of a model's image-like input.
@@ -82,8 +82,8 @@ impl Views {
         if view == 1 {
             return View { mirrored: true, down: 0, right: 0 };
         }
-        let mut random = Random::new(&[self.seed, view as u64, image as u64]);
-        let mut shift = |side: usize| random.below(side / 8 * 2 + 1) as isize - (side / 8) as isize;
+        let mut random = Random::keyed(&[self.seed, view as u64, image as u64]);
+        let mut shift = |side: usize| random.below(side as u64 / 8 * 2 + 1) as isize - (side / 8) as isize;
         let (down, right) = (shift(height), shift(width));
         View { mirrored: random.below(2) == 1, down, right }
     }

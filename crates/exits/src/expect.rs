@@ -21,7 +21,7 @@ pub struct Expectation {
     pub risk: Share,
     /// Mean cost of a request, in the unit of the costs, asked heads included.
     pub cost: f64,
-    /// Of the whole model without heads.
+    /// Of finishing without exits.
     pub whole: f64,
 }
 
@@ -52,7 +52,7 @@ pub struct Point {
 /// Why nothing can be expected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ExpectError {
-    /// They are not about the same exits.
+    /// They are not about the same exits. Costs may be of fewer where the other exits are closed.
     #[error(
         "outcomes of {outcomes} exits, {thresholds} thresholds, costs of {costs}: expected as many of each"
     )]
@@ -67,6 +67,9 @@ pub enum ExpectError {
     /// There are no requests.
     #[error("no outcomes")]
     Empty,
+    /// There are no costs.
+    #[error("no costs")]
+    NoCosts,
 }
 
 impl ExitFigures {
@@ -77,9 +80,14 @@ impl ExitFigures {
 }
 
 impl Expectation {
-    /// The part of the whole model's cost that is saved; negative where heads cost more than they save.
+    /// The part of the cost without exits that is saved; negative where heads cost more than they save.
     pub fn saved(&self) -> f64 {
-        if self.whole > 0.0 { 1.0 - self.cost / self.whole } else { 0.0 }
+        self.saved_of(self.whole)
+    }
+
+    /// The part that is saved of what requests would cost otherwise.
+    pub fn saved_of(&self, otherwise: f64) -> f64 {
+        if otherwise > 0.0 { 1.0 - self.cost / otherwise } else { 0.0 }
     }
 
     /// Where the true risk lies, two-sided and exact, at this confidence. Holds for thresholds that were
@@ -100,7 +108,8 @@ pub fn expect(
     costs: &Costs,
 ) -> Result<Expectation, ExpectError> {
     let exits = outcomes.exits();
-    if exits != thresholds.len() || exits != costs.exits() {
+    let is_beyond = || (costs.exits()..exits).any(|exit| thresholds.is_open(exit));
+    if exits != thresholds.len() || exits < costs.exits() || is_beyond() {
         return Err(ExpectError::Exits {
             outcomes: exits,
             thresholds: thresholds.len(),
@@ -113,11 +122,11 @@ pub fn expect(
     let figures = figures(outcomes, thresholds);
     let of = outcomes.len() as u64;
     let (mut cost, mut asked) = (0.0, 0.0);
-    for (exit, figures) in figures.iter().enumerate() {
-        if thresholds.is_open(exit) {
-            asked += costs.head(exit);
-        }
+    let open = figures.iter().enumerate().filter(|(exit, _)| thresholds.is_open(*exit));
+    for (exit, figures) in open {
+        asked += costs.head(exit);
         cost += figures.answered as f64 * (costs.to_exit(exit) + asked);
+        asked += costs.cut(exit);
     }
     let answered: u64 = figures.iter().map(|exit| exit.answered).sum();
     let wrong: u64 = figures.iter().map(|exit| exit.wrong).sum();
@@ -213,6 +222,11 @@ mod tests {
         // The closed head costs nothing.
         let found = expect(&all, &open(None, Some(0.5)), &costs).unwrap();
         assert!((found.cost - (22.0 * 2.0 + 102.0 * 2.0) / 4.0).abs() < 1e-12);
+        // Cuts are paid by those that go on.
+        let cuts = costs.clone().with_cuts(vec![4.0, 5.0]).unwrap();
+        let found = expect(&all, &open(Some(0.5), Some(0.5)), &cuts).unwrap();
+        assert!((found.cost - (11.0 * 2.0 + 27.0 + 112.0) / 4.0).abs() < 1e-12);
+        assert!((found.saved_of(50.0) - (1.0 - found.cost / 50.0)).abs() < 1e-12);
         let closed = expect(&all, &Thresholds::closed(2), &costs).unwrap();
         assert_eq!((closed.cost, closed.saved(), closed.risk), (100.0, 0.0, share(0)));
     }
@@ -220,8 +234,11 @@ mod tests {
     #[test]
     fn nothing_to_expect() {
         let (none, costs) = (outcomes(&[]), Costs::new(vec![1.0], vec![0.0], 2.0).unwrap());
-        let error = expect(&none, &Thresholds::closed(2), &costs);
-        assert_eq!(error, Err(ExpectError::Exits { outcomes: 2, thresholds: 2, costs: 1 }));
+        let wrong = Err(ExpectError::Exits { outcomes: 2, thresholds: 2, costs: 1 });
+        let open = |exit: usize| Thresholds::new((0..2).map(|at| (at == exit).then_some(0.5)).collect());
+        assert_eq!(expect(&none, &open(1).unwrap(), &costs), wrong, "beyond where requests leave");
+        let one = outcomes(&[[(0.9, false), (0.9, false)]]);
+        assert_eq!(expect(&one, &open(0).unwrap(), &costs).unwrap().cost, 1.0);
         let costs = Costs::new(vec![1.0; 2], vec![0.0; 2], 2.0).unwrap();
         assert_eq!(expect(&none, &Thresholds::closed(2), &costs), Err(ExpectError::Empty));
     }

@@ -9,7 +9,7 @@
 //! scores of a head ── Gate ──► class, confidence            at every request
 //!
 //! fitting        gate::fit(scores, errors)      ─► Gate: temperature, the measure that tells errors best
-//! tuning         place(Outcomes, Costs)         ─► exits worth their head, a path of thresholds
+//! tuning         place(Outcomes, [Costs])       ─► exits worth their head, a path of thresholds
 //! calibration    certify(path, Outcomes)        ─► Certified: how far along the path the promise holds
 //! serving        Guard (an Audit per rung)      ─► the true risk at any time; stricter when it breaks
 //!                Drift (against a Reference)    ─► are requests still what they were?
@@ -37,7 +37,7 @@
 //! let promise = Promise::new(0.01, 0.95, Loss::Disagreement)?;
 //! let costs = Costs::new(vec![30.0], vec![1.0], 100.0)?;
 //!
-//! let placement = place(&outcomes(500)?, &costs, &promise)?;
+//! let placement = place(&outcomes(500)?, &[costs], &promise)?;
 //! let certified = certify(&placement.path, &outcomes(1000)?, &promise)?;
 //! assert_eq!(certified.loosest().answered(), 900);
 //! let refusal = certify(&placement.path, &outcomes(250)?, &promise).unwrap_err();
@@ -63,7 +63,6 @@ mod guard;
 mod outcomes;
 mod place;
 mod promise;
-mod random;
 mod ranking;
 mod thresholds;
 

@@ -1,6 +1,7 @@
 //! Models built in memory, loaded and cut.
 
 mod bad;
+mod branches;
 mod cutting;
 mod functions;
 mod loading;

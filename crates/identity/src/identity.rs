@@ -1,8 +1,9 @@
+use crate::tickets::first_expiry;
 use crate::verify::{CloudVerifier, EdgeVerifier, explain, rfc3339};
-use crate::{PeerError, PeerIdentity, Role};
+use crate::{PeerError, PeerIdentity, Role, Tickets};
 use rustls::client::{Resumption, verify_server_cert_signed_by_trust_anchor};
 use rustls::crypto::CryptoProvider;
-use rustls::server::{NoServerSessionStorage, ParsedCertificate, WebPkiClientVerifier};
+use rustls::server::{ParsedCertificate, ServerSessionMemoryCache, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use rustls_pki_types::pem::PemObject;
@@ -10,7 +11,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 /// Who this node is, the key that proves it, and the CA that it trusts.
 #[derive(Clone)]
@@ -139,7 +140,7 @@ impl Identity {
         CertifiedKey::from_der(chain.clone(), key.clone_key(), &provider).map_err(|error| {
             IdentityError::Key { key: key_label, certificate: label.clone(), reason: error.to_string() }
         })?;
-        let expires = expiry(&chain[0]);
+        let expires = first_expiry([chain[0].as_ref()]);
         Ok(Self { who, expires, label, chain, key: Arc::new(key), roots: Arc::new(roots), provider })
     }
 
@@ -160,7 +161,7 @@ impl Identity {
 
     /// Whether a peer that trusts the same CA would accept the certificate at `now`.
     pub fn check(&self, now: SystemTime) -> Result<(), IdentityError> {
-        let now = UnixTime::since_unix_epoch(now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default());
+        let now = unix(now);
         let chain = match self.who.role {
             Role::Cloud => ParsedCertificate::try_from(&self.chain[0]).and_then(|parsed| {
                 let algorithms = self.provider.signature_verification_algorithms.all;
@@ -195,30 +196,33 @@ impl Identity {
         Err(IdentityError::Role { label: self.label.clone(), who: self.who.clone(), expected })
     }
 
-    /// TLS for a cloud node: TLS 1.3, an edge node's certificate demanded, no resumption,
-    /// which would skip the check of that certificate.
-    pub fn server_config(&self) -> Result<ServerConfig, IdentityError> {
-        let chain = WebPkiClientVerifier::builder_with_provider(self.roots.clone(), self.provider.clone())
-            .build()
-            .map_err(|error| self.tls(error))?;
+    /// TLS for a cloud node: TLS 1.3, an edge node's certificate demanded. `sessions` tickets of all
+    /// peers together can be resumed, each once, early data and all; a connection is given `tickets`.
+    ///
+    /// Resuming copies what the certificate said, without a look at it: see [`Self::check_edge`].
+    pub fn server_config(&self, sessions: usize, tickets: usize) -> Result<ServerConfig, IdentityError> {
         let mut config = ServerConfig::builder_with_provider(self.provider.clone())
             .with_protocol_versions(&[&rustls::version::TLS13])
             .map_err(|error| self.tls(error))?
-            .with_client_cert_verifier(Arc::new(EdgeVerifier { chain }))
+            .with_client_cert_verifier(Arc::new(self.edges().map_err(|error| self.tls(error))?))
             .with_single_cert(self.chain.clone(), self.key.clone_key())
             .map_err(|error| self.tls(error))?;
-        config.session_storage = Arc::new(NoServerSessionStorage {});
-        config.send_tls13_tickets = 0;
+        // On this side, and not in the tickets themselves: what is taken from here is gone, so early
+        // data that is played back is not accepted.
+        config.session_storage = ServerSessionMemoryCache::new(sessions);
+        config.send_tls13_tickets = tickets;
+        // QUIC knows this number and 0 only.
+        config.max_early_data_size = u32::MAX;
         Ok(config)
     }
 
-    /// TLS for an edge node that wants to talk to the cloud node `node` and no other.
-    pub fn client_config(&self, node: &str) -> Result<ClientConfig, IdentityError> {
-        let verifier = CloudVerifier {
-            expected: node.to_owned(),
-            roots: self.roots.clone(),
-            algorithms: self.provider.signature_verification_algorithms,
-        };
+    /// TLS for an edge node that wants to talk to the cloud node `node` and no other, with the tickets
+    /// that its connections leave behind and begin with.
+    ///
+    /// Resuming looks at no certificate: see [`Self::check_cloud`].
+    pub fn client_config(&self, node: &str) -> Result<(ClientConfig, Tickets), IdentityError> {
+        let tickets = Tickets::default();
+        let verifier = CloudVerifier { tickets: tickets.clone(), ..self.cloud(node) };
         let mut config = ClientConfig::builder_with_provider(self.provider.clone())
             .with_protocol_versions(&[&rustls::version::TLS13])
             .map_err(|error| self.tls(error))?
@@ -227,8 +231,47 @@ impl Identity {
             .with_client_auth_cert(self.chain.clone(), self.key.clone_key())
             .map_err(|error| self.tls(error))?;
         config.enable_sni = false;
-        config.resumption = Resumption::disabled();
-        Ok(config)
+        config.resumption = Resumption::store(tickets.store());
+        config.enable_early_data = true;
+        Ok((config, tickets))
+    }
+
+    /// Whether the chain is still that of an edge node that may connect, as a full handshake would
+    /// find now.
+    pub fn check_edge(
+        &self,
+        chain: &[CertificateDer<'_>],
+        now: SystemTime,
+    ) -> Result<PeerIdentity, PeerError> {
+        let (first, rest) = chain.split_first().ok_or(PeerError::NoId)?;
+        let verifier = self.edges().map_err(|_| PeerError::Malformed)?;
+        verifier.check(first, rest, unix(now))
+    }
+
+    /// Whether the chain is still that of the cloud node `node`, as a full handshake would find now.
+    pub fn check_cloud(
+        &self,
+        node: &str,
+        chain: &[CertificateDer<'_>],
+        now: SystemTime,
+    ) -> Result<PeerIdentity, PeerError> {
+        let (first, rest) = chain.split_first().ok_or(PeerError::NoId)?;
+        self.cloud(node).check(first, rest, unix(now))
+    }
+
+    fn edges(&self) -> Result<EdgeVerifier, rustls::server::VerifierBuilderError> {
+        WebPkiClientVerifier::builder_with_provider(self.roots.clone(), self.provider.clone())
+            .build()
+            .map(|chain| EdgeVerifier { chain })
+    }
+
+    fn cloud(&self, node: &str) -> CloudVerifier {
+        CloudVerifier {
+            expected: node.to_owned(),
+            roots: self.roots.clone(),
+            algorithms: self.provider.signature_verification_algorithms,
+            tickets: Tickets::default(),
+        }
     }
 
     fn tls(&self, error: impl std::fmt::Display) -> IdentityError {
@@ -266,10 +309,6 @@ fn certificates(label: &str, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>,
     if found.is_empty() { Err(wrong("no CERTIFICATE section".into())) } else { Ok(found) }
 }
 
-/// The epoch where a certificate, already known to parse, has no readable end.
-fn expiry(certificate: &CertificateDer<'_>) -> SystemTime {
-    let seconds = x509_parser::parse_x509_certificate(certificate)
-        .map(|(_, parsed)| parsed.validity().not_after.timestamp())
-        .unwrap_or_default();
-    SystemTime::UNIX_EPOCH + Duration::from_secs(u64::try_from(seconds).unwrap_or_default())
+fn unix(time: SystemTime) -> UnixTime {
+    UnixTime::since_unix_epoch(time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default())
 }

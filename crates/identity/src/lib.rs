@@ -14,12 +14,14 @@ mod authority;
 mod identity;
 mod passing;
 mod peer;
+mod tickets;
 mod verify;
 
 pub use authority::{Authority, AuthorityError, NodeCertificate};
 pub use identity::{Identity, IdentityError, Paths};
 pub use passing::{PassingError, passing_certificates};
 pub use peer::{PeerIdentity, Role};
+pub use tickets::Tickets;
 pub use verify::PeerError;
 
 /// What a TLS client passes as the server's name, which TLS wants and nothing here reads.

@@ -1,6 +1,7 @@
 //! The checks of WebPKI, and then ours: role and name.
 
-use crate::{PeerIdentity, Role};
+use crate::tickets::first_expiry;
+use crate::{PeerIdentity, Role, Tickets};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::verify_server_cert_signed_by_trust_anchor;
 use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls13_signature};
@@ -79,6 +80,8 @@ pub(crate) struct CloudVerifier {
     pub(crate) expected: String,
     pub(crate) roots: Arc<RootCertStore>,
     pub(crate) algorithms: WebPkiSupportedAlgorithms,
+    /// Tickets of the node, which are good for as long as the certificates that it showed.
+    pub(crate) tickets: Tickets,
 }
 
 /// Accepts any edge node.
@@ -88,12 +91,12 @@ pub(crate) struct EdgeVerifier {
 }
 
 impl CloudVerifier {
-    fn check(
+    pub(crate) fn check(
         &self,
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
-    ) -> Result<(), PeerError> {
+    ) -> Result<PeerIdentity, PeerError> {
         let peer = of_role(end_entity, Role::Cloud)?;
         ParsedCertificate::try_from(end_entity)
             .and_then(|parsed| {
@@ -108,10 +111,25 @@ impl CloudVerifier {
             })
             .map_err(|error| explain(error, &peer))?;
         if peer.name == self.expected {
-            Ok(())
+            Ok(peer)
         } else {
             Err(PeerError::Name { peer, expected: self.expected.clone() })
         }
+    }
+}
+
+impl EdgeVerifier {
+    pub(crate) fn check(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<PeerIdentity, PeerError> {
+        let peer = of_role(end_entity, Role::Edge)?;
+        self.chain
+            .verify_client_cert(end_entity, intermediates, now)
+            .map_err(|error| explain(error, &peer))?;
+        Ok(peer)
     }
 }
 
@@ -125,6 +143,8 @@ impl ServerCertVerifier for CloudVerifier {
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
         self.check(end_entity, intermediates, now).map_err(refuse)?;
+        let chain = [end_entity].into_iter().chain(intermediates);
+        self.tickets.accepted(first_expiry(chain.map(AsRef::as_ref)));
         Ok(ServerCertVerified::assertion())
     }
 
@@ -162,10 +182,8 @@ impl ClientCertVerifier for EdgeVerifier {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, rustls::Error> {
-        let peer = of_role(end_entity, Role::Edge).map_err(refuse)?;
-        self.chain
-            .verify_client_cert(end_entity, intermediates, now)
-            .map_err(|error| refuse(explain(error, &peer)))
+        self.check(end_entity, intermediates, now).map_err(refuse)?;
+        Ok(ClientCertVerified::assertion())
     }
 
     fn verify_tls12_signature(

@@ -10,12 +10,11 @@
 //! not even one with itself. [`Generator::settle_pixels`] therefore tries.
 
 mod range;
-mod rng;
 
 use kerf_graph::Model;
+use kerf_random::Random;
 use kerf_tensor::{DType, Dim, NamedTensor, Tensor, TensorError, TensorSpec};
 use range::Range;
-use rng::Rng;
 use std::collections::BTreeMap;
 
 /// Bytes of one generated tensor; a binding that asks for more is a mistake.
@@ -152,8 +151,8 @@ impl<'a> Generator<'a> {
                 if bytes.is_none_or(|bytes| bytes > MAX_BYTES) {
                     return Err(InputsError::TooLarge { input: spec.to_string(), shape });
                 }
-                let mut rng = Rng::new(seed.wrapping_mul(0x1_0000).wrapping_add(index as u64));
-                let tensor = fill(spec.dtype, &shape, *range, self.pixels, &mut rng)?;
+                let mut random = Random::new(seed.wrapping_mul(0x1_0000).wrapping_add(index as u64));
+                let tensor = fill(spec.dtype, &shape, *range, self.pixels, &mut random)?;
                 Ok(NamedTensor { name: spec.name.clone(), tensor })
             })
             .collect()
@@ -197,20 +196,20 @@ fn fill(
     shape: &[usize],
     range: Range,
     pixels: Pixels,
-    rng: &mut Rng,
+    random: &mut Random,
 ) -> Result<Tensor, TensorError> {
     let count: usize = shape.iter().product();
     let level = |value: f64| (value * 64.0 + 128.0).clamp(0.0, 255.0).floor();
     let values: Vec<f64> = match (range, picture(shape)) {
-        (Range::Integers(below), _) => (0..count).map(|_| rng.below(below) as f64).collect(),
+        (Range::Integers(below), _) => (0..count).map(|_| random.below(below) as f64).collect(),
         (Range::Always(value), _) => vec![value as f64; count],
-        (Range::Levels, Some(layout)) => field(&layout, rng).into_iter().map(level).collect(),
-        (Range::Levels, None) => (0..count).map(|_| rng.below(256) as f64).collect(),
+        (Range::Levels, Some(layout)) => field(&layout, random).into_iter().map(level).collect(),
+        (Range::Levels, None) => (0..count).map(|_| random.below(256) as f64).collect(),
         (Range::Reals, Some(layout)) => match pixels {
-            Pixels::Normalised => field(&layout, rng),
-            Pixels::Levels => field(&layout, rng).into_iter().map(level).collect(),
+            Pixels::Normalised => field(&layout, random),
+            Pixels::Levels => field(&layout, random).into_iter().map(level).collect(),
         },
-        (Range::Reals, None) => (0..count).map(|_| rng.normal()).collect(),
+        (Range::Reals, None) => (0..count).map(|_| random.normal()).collect(),
     };
     let mut data = Vec::with_capacity(count * dtype.size().unwrap_or(1));
     for value in values {
@@ -221,13 +220,13 @@ fn fill(
 
 /// The same request with its 32-bit floats changed in their last digits.
 fn nudged(request: &[NamedTensor]) -> Result<Vec<NamedTensor>, InputsError> {
-    let mut rng = Rng::new(u64::MAX);
+    let mut random = Random::new(u64::MAX);
     let nudge = |named: &NamedTensor| {
         if named.tensor.dtype() != DType::F32 {
             return Ok(named.clone());
         }
         let values = named.tensor.elements::<f32>()?;
-        let values = values.iter().map(|value| (f64::from(*value) * (1.0 + NUDGE * rng.normal())) as f32);
+        let values = values.iter().map(|value| (f64::from(*value) * (1.0 + NUDGE * random.normal())) as f32);
         let tensor = Tensor::from_vec(named.tensor.shape(), values.collect::<Vec<f32>>())?;
         Ok(NamedTensor { name: named.name.clone(), tensor })
     };
@@ -274,24 +273,24 @@ fn picture(shape: &[usize]) -> Option<PictureShape> {
 
 /// A sum of a few waves for each channel, with some noise: roughly N(0, 1), and different enough
 /// from picture to picture that a classifier answers different classes.
-fn field(shape: &PictureShape, rng: &mut Rng) -> Vec<f64> {
+fn field(shape: &PictureShape, random: &mut Random) -> Vec<f64> {
     const WAVES: usize = 4;
     let (rows, columns) = (shape.height, shape.width);
     let mut out = vec![0.0; shape.batch * shape.channels * rows * columns];
     for item in 0..shape.batch {
         let shared: Vec<[f64; 3]> = (0..WAVES)
-            .map(|_| [rng.normal() * 4.0, rng.normal() * 4.0, rng.uniform() * std::f64::consts::TAU])
+            .map(|_| [random.normal() * 4.0, random.normal() * 4.0, random.unit() * std::f64::consts::TAU])
             .collect();
         for channel in 0..shape.channels {
-            let offset = rng.normal() * 0.5;
-            let weights: Vec<f64> = (0..WAVES).map(|_| rng.normal() * 0.6).collect();
+            let offset = random.normal() * 0.5;
+            let weights: Vec<f64> = (0..WAVES).map(|_| random.normal() * 0.6).collect();
             for row in 0..rows {
                 for column in 0..columns {
                     let (y, x) = (row as f64 / rows as f64, column as f64 / columns as f64);
                     let waves = shared.iter().zip(&weights).map(|([fy, fx, phase], weight)| {
                         weight * (std::f64::consts::TAU * (fy * y + fx * x) * 0.5 + phase).sin()
                     });
-                    let value = offset + waves.sum::<f64>() + rng.normal() * 0.2;
+                    let value = offset + waves.sum::<f64>() + random.normal() * 0.2;
                     let pixel = (item * rows + row) * columns + column;
                     let at = if shape.interleaved {
                         pixel * shape.channels + channel
@@ -340,7 +339,8 @@ mod tests {
             (DType::Bool, Range::Integers(2), 0.0, 1.0),
         ] {
             for shape in [&[2, 3, 16, 16][..], &[1, 16, 16, 3], &[5, 40], &[]] {
-                let make = |seed| fill(dtype, shape, range, Pixels::Normalised, &mut Rng::new(seed)).unwrap();
+                let make =
+                    |seed| fill(dtype, shape, range, Pixels::Normalised, &mut Random::new(seed)).unwrap();
                 let tensor = make(1);
                 assert_eq!((tensor.dtype(), tensor.shape()), (dtype, shape));
                 let values = tensor.to_f64().unwrap();

@@ -14,9 +14,10 @@ mod call;
 mod link;
 pub mod policy;
 
-pub use call::{Attempt, MeshError, MeshFailure, Reply};
+pub use call::{Attempt, Manner, MeshError, MeshFailure, OnSilence, Reply};
 
-use kerf_transport::{CallError, Client, Connection};
+pub use kerf_transport::Way;
+use kerf_transport::{CallError, CallFailure, Client, Connection};
 use kerf_wire::{Answer, Intake, Refusal, Request, Response};
 use link::Link;
 use policy::{Candidate, Rotation, SkipList};
@@ -37,10 +38,17 @@ pub struct NodeAddress {
 /// How patient to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MeshConfig {
-    /// A call whose connection was silent for so long goes elsewhere.
+    /// A call whose connection was silent for so long goes elsewhere, or on a new connection.
     pub stall: Duration,
+    /// How long new connections to a node that went silent are tried without a break; then as to one
+    /// that was never there.
+    pub vigil: Duration,
     /// An attempt to connect that takes longer has failed.
     pub connect_timeout: Duration,
+    /// A node that is not heard over UDP for so long is tried over TCP as well; `None`: never.
+    pub tcp_after: Option<Duration>,
+    /// How often a node that is connected over TCP is tried over UDP.
+    pub udp_again: Duration,
     /// Pause after the first failure to connect; doubles with each.
     pub backoff_min: Duration,
     /// Longest pause between attempts to connect.
@@ -55,7 +63,10 @@ impl Default for MeshConfig {
     fn default() -> Self {
         Self {
             stall: Duration::from_millis(500),
+            vigil: Duration::from_secs(60),
             connect_timeout: Duration::from_secs(3),
+            tcp_after: Some(Duration::from_secs(1)),
+            udp_again: Duration::from_secs(60),
             backoff_min: Duration::from_millis(100),
             backoff_max: Duration::from_secs(5),
             attempts: 3,
@@ -73,6 +84,8 @@ pub struct NodeStatus {
     pub address: String,
     /// Whether it takes requests.
     pub state: NodeState,
+    /// How its packets travel, while connected.
+    pub way: Option<Way>,
     /// Smoothed round-trip time, while connected.
     pub rtt: Option<Duration>,
     /// Requests that wait for its response.
@@ -90,6 +103,8 @@ pub enum NodeState {
     Connected,
     /// It finishes what it has and takes no more.
     Draining,
+    /// Nothing is heard of it any more; it is being tried.
+    Silent,
     /// Not connected; the next attempt has its time.
     Disconnected,
 }
@@ -101,6 +116,7 @@ impl NodeState {
             Self::Connecting => "connecting",
             Self::Connected => "connected",
             Self::Draining => "draining",
+            Self::Silent => "silent",
             Self::Disconnected => "disconnected",
         }
     }
@@ -162,24 +178,38 @@ impl Mesh {
     /// Sends the request to a node, and to others where that fails and they may do
     /// better, within the request's deadline. Fails at once when no node is connected.
     /// Dropping the future takes the request back.
+    ///
+    /// Where the link to a node is lost and there is no other, the request is sent once more, under
+    /// the same id, on a new connection: the node knows a copy for what it is.
     pub async fn call(&self, request: &Request) -> Result<Reply, MeshError> {
-        self.call_into(request, &mut ()).await
+        self.call_into(request, Manner::default(), &mut ()).await
     }
 
-    /// As [`Self::call`]; `intake` takes tensors of the answer while they arrive.
-    pub async fn call_into(&self, request: &Request, intake: &mut dyn Intake) -> Result<Reply, MeshError> {
-        call::call(self, request, intake).await
+    /// As [`Self::call`]; `intake` takes tensors of the answer while they arrive, and with
+    /// [`OnSilence::WaitOut`] the call lasts until the deadline while a node is silent that was there.
+    pub async fn call_into(
+        &self,
+        request: &Request,
+        manner: Manner,
+        intake: &mut dyn Intake,
+    ) -> Result<Reply, MeshError> {
+        call::call(self, request, manner, intake).await
     }
 
     /// Asks one node, once: what only that node can answer.
     pub async fn ask(&self, node: &str, request: &Request) -> Result<Answer, AskError> {
-        let link = self.inner.links.iter().find(|link| link.name() == node);
-        let connection = link.and_then(|link| link.connection()).ok_or(AskError::NotConnected)?;
+        let link = self.inner.links.iter().find(|link| link.name() == node).ok_or(AskError::NotConnected)?;
+        let connection = link.connection().ok_or(AskError::NotConnected)?;
         match tokio::time::timeout(request.deadline, connection.call(request, self.inner.config.stall)).await
         {
             Ok(Ok(Response::Answer(answer))) => Ok(answer),
             Ok(Ok(Response::Refusal(refusal))) => Err(AskError::Refused(refusal)),
-            Ok(Err(error)) => Err(AskError::Call(error)),
+            Ok(Err(error)) => {
+                if let CallFailure::Stalled { .. } = error.failure {
+                    link.lose(&connection);
+                }
+                Err(AskError::Call(error))
+            }
             Err(_) => Err(AskError::Deadline),
         }
     }
@@ -192,6 +222,13 @@ impl Mesh {
     /// Whether some node would be asked for this model now.
     pub fn available(&self, model: &str, digest: &[u8; 32]) -> bool {
         !self.candidates(model, digest, &[], &mut self.policy()).is_empty()
+    }
+
+    /// Which nodes would be asked for this model now, in the order in which they were given.
+    pub fn available_nodes(&self, model: &str, digest: &[u8; 32]) -> Vec<bool> {
+        let candidates = self.candidates(model, digest, &[], &mut self.policy());
+        let is_candidate = |index| candidates.iter().any(|candidate| candidate.index == index);
+        (0..self.inner.links.len()).map(is_candidate).collect()
     }
 
     /// Returns once some node is connected.
@@ -207,14 +244,53 @@ impl Mesh {
         self.inner.links.iter().map(|link| link.status()).collect()
     }
 
-    /// A connected node for the model that is not among `tried`.
-    fn pick(&self, request: &Request, tried: &[usize]) -> Option<(usize, Arc<Link>, Connection)> {
+    /// A connected node for the model that is not among `tried`, unless those are enough.
+    fn pick(
+        &self,
+        request: &Request,
+        first: Option<usize>,
+        tried: &[usize],
+    ) -> Option<(usize, Arc<Link>, Connection)> {
+        if tried.len() >= self.inner.config.attempts as usize {
+            return None;
+        }
         let mut policy = self.policy();
         let candidates = self.candidates(&request.model, &request.digest, tried, &mut policy);
-        let index = policy.rotation.pick(&candidates)?;
+        let wanted = first.filter(|first| candidates.iter().any(|candidate| candidate.index == *first));
+        let index = wanted.or_else(|| policy.rotation.pick(&candidates))?;
         let link = self.inner.links.get(index)?.clone();
         let connection = link.connection()?;
         Some((index, link, connection))
+    }
+
+    /// A connection for a request that was `tried` on some nodes, and whose links to some of those were
+    /// `lost`: to another node, or a new one to one of the latter. Waits for it while there may be one.
+    async fn revived(
+        &self,
+        request: &Request,
+        tried: &[usize],
+        lost: &[(usize, Connection)],
+    ) -> Option<(usize, Arc<Link>, Connection)> {
+        let mut changed = self.inner.changed.clone();
+        loop {
+            changed.mark_unchanged();
+            if let Some(other) = self.pick(request, None, tried) {
+                return Some(other);
+            }
+            for (index, lost) in lost {
+                let link = self.inner.links.get(*index)?;
+                if let Some(connection) = link.next_connection().filter(|next| next.id() != lost.id()) {
+                    return Some((*index, link.clone(), connection));
+                }
+            }
+            let may_return =
+                |index: usize| !tried.contains(&index) || lost.iter().any(|(lost, _)| *lost == index);
+            let silent = |(index, link): (usize, &Arc<Link>)| link.is_silent() && may_return(index);
+            // The sender lives in the links, which `self` keeps.
+            if !self.inner.links.iter().enumerate().any(silent) || changed.changed().await.is_err() {
+                return None;
+            }
+        }
     }
 
     fn candidates(

@@ -64,6 +64,48 @@ impl Backoff {
     }
 }
 
+/// How to wait for a node that says nothing: when to begin another connection, and how many at once.
+#[derive(Clone, Copy, Debug)]
+pub struct Vigil {
+    rtt: Duration,
+}
+
+impl Vigil {
+    /// `rtt` is the round trip as it was.
+    pub fn new(rtt: Duration) -> Self {
+        Self { rtt }
+    }
+
+    /// From one connection to the next. The link is back for up to so long before anything can be
+    /// heard of it.
+    pub fn pause(&self) -> Duration {
+        (self.rtt / 2).clamp(Duration::from_millis(100), Duration::from_millis(200))
+    }
+
+    /// Connections that wait at once. Each waits for five round trips as they were, which is what TCP,
+    /// TLS and QUIC take together, and for a second at least: the way may be longer now.
+    pub fn attempts(&self) -> usize {
+        let life = (5 * self.rtt).max(Duration::from_secs(1));
+        (life.as_millis().div_ceil(self.pause().as_millis()) as usize).min(16)
+    }
+
+    /// Whether the connections from another socket move to yet another one, from this on.
+    pub fn moves(&self, turn: u32) -> bool {
+        turn % 20 == 1
+    }
+
+    /// Whether to try TCP as well this time: where it was the way before, every third time, else now and then.
+    pub fn is_tcp(&self, turn: u32, before: bool) -> bool {
+        let (every, place) = if before { (3, 0) } else { (10, 8) };
+        turn % every == place
+    }
+
+    /// Whether to look the node's name up again: it may have moved.
+    pub fn resolves(&self, turn: u32) -> bool {
+        turn % 20 == 10
+    }
+}
+
 /// Nodes that said they lack a model, each until a time.
 #[derive(Clone, Debug, Default)]
 pub struct SkipList {
@@ -99,6 +141,18 @@ mod tests {
 
     const fn ms(ms: u64) -> Duration {
         Duration::from_millis(ms)
+    }
+
+    #[test]
+    fn a_vigil_is_short_of_pauses_and_bounded_in_number() {
+        for (rtt, pause, attempts) in
+            [(0, 100, 10), (20, 100, 10), (240, 120, 10), (400, 200, 10), (600, 200, 15), (9000, 200, 16)]
+        {
+            let vigil = Vigil::new(ms(rtt));
+            assert_eq!((vigil.pause(), vigil.attempts()), (ms(pause), attempts), "{rtt}");
+            assert!(!vigil.moves(0) && vigil.moves(1) && !vigil.resolves(0));
+            assert!(!vigil.is_tcp(0, false) && vigil.is_tcp(8, false) && vigil.is_tcp(0, true));
+        }
     }
 
     #[test]

@@ -30,6 +30,7 @@ mod decide;
 mod explain;
 mod model;
 mod offers;
+mod stops;
 mod table;
 
 pub use check::TableError;
@@ -37,4 +38,5 @@ pub use decide::{Action, Decision, Offer, decide};
 pub use explain::{Considered, Explanation, Verdict, explain};
 pub use model::{CloudNode, Edge, Model, ModelError, Reply, Shipment, Terms};
 pub use offers::{Conditions, NodeState, Query};
+pub use stops::{Stops, stops};
 pub use table::{MAX_BOUNDARIES, Table};

@@ -5,7 +5,7 @@
 //! best plans that cut elsewhere as runners-up; where nothing will do, it names constraints that
 //! exclude each other. [`pareto`] gives every plan that no other beats in latency, energy, bytes
 //! and agreement at once. [`sensitivity`] says how far conditions must change for a runner-up to
-//! win.
+//! win. [`routes()`] tells what early answers would save, before it is decided which exits there are.
 //!
 //! All come from one search: partial plans are labels at (tier, boundary), and a label is dropped
 //! when another one at the same place is no worse in anything that the objective, the constraints
@@ -17,6 +17,7 @@ mod conflict;
 mod dist;
 mod plan;
 mod problem;
+mod routes;
 mod search;
 mod sensitivity;
 mod walk;
@@ -26,6 +27,7 @@ pub use conflict::{Conflict, Constraint, Infeasible};
 pub use dist::Dist;
 pub use plan::{Outcome, Part, PartKind, Plan, Ship, Stage};
 pub use problem::{Exit, Link, Problem, Ranges, Reply, Shipment, Tier};
+pub use routes::{Passed, Route, routes};
 pub use sensitivity::{Change, Parameter, sensitivity};
 
 use search::Search;

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
 
 /// Threads for engines, apart from those that move bytes.
 ///
@@ -10,8 +10,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 #[derive(Clone, Debug)]
 pub struct Compute {
     width: Arc<Semaphore>,
+    threads: usize,
     waiting: Arc<AtomicUsize>,
     running: Arc<AtomicUsize>,
+    freed: Arc<Notify>,
 }
 
 /// A finished piece of work and the time it took.
@@ -45,8 +47,10 @@ impl Compute {
         let width = width.clamp(1, 1024);
         Self {
             width: Arc::new(Semaphore::new(width)),
+            threads: width,
             waiting: Arc::new(AtomicUsize::new(0)),
             running: Arc::new(AtomicUsize::new(0)),
+            freed: Arc::default(),
         }
     }
 
@@ -57,7 +61,17 @@ impl Compute {
         deadline: Instant,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<Done<T>, ComputeError> {
-        let (place, queued) = self.place(deadline).await?;
+        let place = self.place(deadline).await?;
+        self.run_at(place, work).await
+    }
+
+    /// Runs `work` on a thread that it has a place for.
+    pub async fn run_at<T: Send + 'static>(
+        &self,
+        place: Place,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<Done<T>, ComputeError> {
+        let queued = place.queued;
         tokio::task::spawn_blocking(move || {
             let started = Instant::now();
             let value = work();
@@ -76,7 +90,8 @@ impl Compute {
         deadline: Instant,
         work: impl FnOnce(Tell<T>) + Send + 'static,
     ) -> Result<Done<T>, ComputeError> {
-        let (place, queued) = self.place(deadline).await?;
+        let place = self.place(deadline).await?;
+        let queued = place.queued;
         let (sender, told) = oneshot::channel();
         let running = tokio::task::spawn_blocking(move || {
             work(Tell { sender, started: Instant::now() });
@@ -95,7 +110,7 @@ impl Compute {
     /// Runs `work` if there is a place for it now; says whether it does.
     pub fn run_if_free(&self, work: impl FnOnce() + Send + 'static) -> bool {
         let Ok(permit) = Arc::clone(&self.width).try_acquire_owned() else { return false };
-        let place = Place { _permit: permit, _running: Counted::new(&self.running) };
+        let place = self.taken(permit, Duration::ZERO);
         tokio::task::spawn_blocking(move || {
             work();
             drop(place);
@@ -103,16 +118,50 @@ impl Compute {
         true
     }
 
-    /// Waits for a place, and says how long.
-    async fn place(&self, deadline: Instant) -> Result<(Place, Duration), ComputeError> {
+    /// Waits for a place, in turn.
+    pub async fn place(&self, deadline: Instant) -> Result<Place, ComputeError> {
         let asked = Instant::now();
+        // Dropped last, whatever becomes of the wait: those behind all others may go now.
+        let _freed = Freed(Arc::clone(&self.freed));
         let waiting = Counted::new(&self.waiting);
         let permit = tokio::time::timeout_at(deadline.into(), Arc::clone(&self.width).acquire_owned())
             .await
             .map_err(|_| ComputeError::Deadline { waited: asked.elapsed() })?
             .map_err(|closed| ComputeError::Stopped(closed.to_string()))?;
         drop(waiting);
-        Ok((Place { _permit: permit, _running: Counted::new(&self.running) }, asked.elapsed()))
+        Ok(self.taken(permit, asked.elapsed()))
+    }
+
+    /// Waits for a place that nobody else waits for: for work that may not be needed in the end.
+    pub async fn place_behind(&self, deadline: Instant) -> Result<Place, ComputeError> {
+        let asked = Instant::now();
+        let free = async {
+            loop {
+                let freed = self.freed.notified();
+                let mut freed = std::pin::pin!(freed);
+                // From here on no place is freed unnoticed.
+                freed.as_mut().enable();
+                if self.waiting() == 0
+                    && let Ok(permit) = Arc::clone(&self.width).try_acquire_owned()
+                {
+                    return permit;
+                }
+                freed.await;
+            }
+        };
+        let permit = tokio::time::timeout_at(deadline.into(), free).await;
+        let permit = permit.map_err(|_| ComputeError::Deadline { waited: asked.elapsed() })?;
+        Ok(self.taken(permit, asked.elapsed()))
+    }
+
+    fn taken(&self, permit: OwnedSemaphorePermit, queued: Duration) -> Place {
+        let freed = Freed(Arc::clone(&self.freed));
+        Place { queued, _running: Counted::new(&self.running), _permit: permit, _freed: freed }
+    }
+
+    /// Most pieces of work that run at once.
+    pub fn width(&self) -> usize {
+        self.threads
     }
 
     /// Pieces of work that wait for a thread.
@@ -140,13 +189,29 @@ impl<T> Tell<T> {
     }
 }
 
-/// Work runs while it lives.
-struct Place {
-    _permit: OwnedSemaphorePermit,
+/// A thread for one piece of work, taken as long as this lives.
+#[derive(Debug)]
+pub struct Place {
+    /// How long was waited for it.
+    queued: Duration,
+    // Dropped in this order: a place is told of once it is free.
     _running: Counted,
+    _permit: OwnedSemaphorePermit,
+    _freed: Freed,
+}
+
+/// Tells those that wait behind all others.
+#[derive(Debug)]
+struct Freed(Arc<Notify>);
+
+impl Drop for Freed {
+    fn drop(&mut self) {
+        self.0.notify_waiters();
+    }
 }
 
 /// Counts itself while it lives, so that a cancelled future is not counted for ever.
+#[derive(Debug)]
 struct Counted(Arc<AtomicUsize>);
 
 impl Counted {
@@ -184,6 +249,38 @@ mod tests {
         release.send(()).unwrap();
         assert!(busy.await.unwrap().is_ok());
         assert!(compute.run(far, || 7).await.is_ok_and(|done| done.value == 7));
+    }
+
+    #[tokio::test]
+    async fn what_may_not_be_needed_waits_behind_all_others() {
+        let compute = Compute::new(1);
+        let far = Instant::now() + Duration::from_secs(60);
+        let (release, held) = std::sync::mpsc::channel::<()>();
+        let order = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let note = |who: &'static str| {
+            let order = Arc::clone(&order);
+            move || order.lock().unwrap().push(who)
+        };
+        let busy = tokio::spawn({
+            let compute = compute.clone();
+            async move { compute.run(far, move || held.recv()).await }
+        });
+        while compute.running() == 0 {
+            tokio::task::yield_now().await;
+        }
+        let behind = async {
+            let place = compute.place_behind(far).await.unwrap();
+            compute.run_at(place, note("behind")).await
+        };
+        let mut behind = std::pin::pin!(behind);
+        assert!(tokio::time::timeout(Duration::from_millis(5), &mut behind).await.is_err());
+        let (first, second) = (compute.run(far, note("first")), compute.run(far, note("second")));
+        let let_go = async { release.send(()).unwrap() };
+        let (first, second, behind, ()) = tokio::join!(first, second, behind, let_go);
+        assert!(first.is_ok() && second.is_ok() && behind.is_ok());
+        assert_eq!(*order.lock().unwrap(), ["first", "second", "behind"]);
+        assert!(busy.await.unwrap().is_ok());
+        assert!(compute.place_behind(far).await.is_ok());
     }
 
     #[tokio::test]

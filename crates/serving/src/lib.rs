@@ -35,6 +35,7 @@ pub use explain::explain;
 pub use heads::{HeadAnswer, ModelHeads};
 pub use health::{ProbeError, probe};
 pub use identity::open_identity;
+pub use kerf_engines::Opened;
 pub use measuring::{MeasuringError, boundary_sizes, measure, threads};
 pub use models::{InputError, LoadError, Models, Served};
 pub use pictures::{Picture, PicturesError, pictures, timed_requests};

@@ -212,7 +212,13 @@ impl Served {
 
     /// Whether an encoded image waits to be decoded.
     pub fn has_encoded(&self, values: &Values) -> bool {
-        self.card.preprocess.as_ref().is_some_and(|step| values.get(&step.encoded_input).is_some())
+        self.encoded(values).is_some()
+    }
+
+    /// The encoded image that waits to be decoded, if there is one.
+    pub fn encoded(&self, values: &Values) -> Option<NamedTensor> {
+        let name = &self.card.preprocess.as_ref()?.encoded_input;
+        Some(NamedTensor { name: name.clone(), tensor: values.get(name)?.clone() })
     }
 
     /// Turns an encoded image, if there is one, into the tensor that it stands for.

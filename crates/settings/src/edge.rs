@@ -69,6 +69,8 @@ pub struct ModelSettings {
     pub audit_bytes: u64,
     /// What is left when no cloud node answers.
     pub fallback: Fallback,
+    /// When this node works on what it shipped as well.
+    pub race: RaceChoice,
     /// Time for a request, where it brings none of its own.
     pub deadline: Duration,
 }
@@ -129,6 +131,20 @@ pub enum Fallback {
     None,
 }
 
+/// When an edge node goes on with a request that it has shipped: the first answer wins, and the other
+/// one is cancelled. Never without a fallback.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(inline)]
+pub enum RaceChoice {
+    /// Only once the cloud has failed, or is given up.
+    Never,
+    /// When there is just time enough left to finish here.
+    Deadline,
+    /// As soon as finishing here may be worth it.
+    Always,
+}
+
 /// What an edge node takes on at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EdgeLimits {
@@ -153,6 +169,34 @@ pub struct LinkSettings {
     pub idle_timeout: Duration,
     /// Pause between packets that keep an idle connection open; shorter than `idle_timeout`.
     pub keep_alive: Duration,
+    /// How fast to send.
+    pub congestion: CongestionChoice,
+    /// Whether a node that is not heard over UDP is tried over TCP.
+    pub tcp: TcpChoice,
+}
+
+/// How fast to send.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(inline)]
+pub enum CongestionChoice {
+    /// Cubic.
+    #[default]
+    Cubic,
+    /// BBR: better where packets are lost by chance.
+    Bbr,
+}
+
+/// Whether TCP carries what UDP does not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(inline)]
+pub enum TcpChoice {
+    /// Where a node is not heard over UDP, until it is.
+    #[default]
+    Auto,
+    /// Never.
+    Never,
 }
 
 /// What plans shall be good at, where some model's split is [`Split::Auto`].

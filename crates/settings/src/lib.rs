@@ -25,8 +25,8 @@ pub mod wish;
 
 pub use cloud::{CloudLimits, CloudSettings};
 pub use edge::{
-    CloudAddress, CodecChoice, EdgeLimits, EdgeSettings, ExitChoice, ExpectedLink, Fallback, LinkSettings,
-    ModelSettings, PlanSettings, PowerModel, Share, Split,
+    CloudAddress, CodecChoice, CongestionChoice, EdgeLimits, EdgeSettings, ExitChoice, ExpectedLink,
+    Fallback, LinkSettings, ModelSettings, PlanSettings, PowerModel, RaceChoice, Share, Split, TcpChoice,
 };
 pub use error::{Place, Problem, SettingsError};
 pub use parts::{EngineKind, EngineSettings, IdentityFiles, LogFormat, LogSettings};

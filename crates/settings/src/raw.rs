@@ -3,7 +3,7 @@
 //! The doc comments are the descriptions in the JSON Schema, which editors show while
 //! a file is being written.
 
-use crate::edge::{CodecChoice, ExitChoice, Fallback, Share, Split};
+use crate::edge::{CodecChoice, CongestionChoice, ExitChoice, Fallback, RaceChoice, Share, Split, TcpChoice};
 use crate::leaf::{Dial, FilePath, Joules, Listen, Name, Place, Rate, Size, Span, Watts, Words};
 use crate::parts::{EngineKind, LogFormat};
 use crate::said::Said;
@@ -182,6 +182,10 @@ pub(crate) struct RawModel {
     /// What is left when no cloud node answers.
     #[schemars(extend("default" = "required"))]
     pub(crate) fallback: Said<Fallback>,
+    /// When this node works on what it shipped as well: `never`, when there is just time enough left
+    /// before the `deadline`, or `always` when that may be faster. The first answer wins.
+    #[schemars(extend("default" = "deadline"))]
+    pub(crate) race: Said<RaceChoice>,
     /// Time for a request, where it brings none of its own.
     #[schemars(extend("default" = default::DEADLINE))]
     pub(crate) deadline: Said<Span>,
@@ -246,6 +250,12 @@ pub(crate) struct RawLink {
     /// Silence after which a connection is closed; at least `stall`.
     #[schemars(extend("default" = default::IDLE_TIMEOUT))]
     pub(crate) idle_timeout: Said<Span>,
+    /// How fast to send: `cubic`, or `bbr`, which is better where packets are lost by chance.
+    #[schemars(extend("default" = "cubic"))]
+    pub(crate) congestion: Said<CongestionChoice>,
+    /// Whether a node that is not heard over UDP is tried over TCP: `auto`, `never`.
+    #[schemars(extend("default" = "auto"))]
+    pub(crate) tcp: Said<TcpChoice>,
 }
 
 /// What `split: auto` shall be good at.

@@ -2,8 +2,8 @@
 
 use kerf_settings::wish::{Deadline, Traffic};
 use kerf_settings::{
-    CloudSettings, CodecChoice, EdgeSettings, EngineKind, ExitChoice, Fallback, LogFormat, ModelSettings,
-    PowerModel, Split, cloud_schema, edge_schema,
+    CloudSettings, CodecChoice, CongestionChoice, EdgeSettings, EngineKind, ExitChoice, Fallback, LogFormat,
+    ModelSettings, PowerModel, RaceChoice, Split, TcpChoice, cloud_schema, edge_schema,
 };
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -69,9 +69,9 @@ fn every_key_is_read() {
         "node: gw.7\nlisten: '[::1]:8001'\nadmin: 0.0.0.0:1\nadmin_remote: true\nrepository: /m\n\
          identity: {ca: a, certificate: b, key: c}\ncloud: [{node: x, address: 'h:1'}, {node: y, address: '[::1]:2'}]\n\
          engine: {kind: ort, threads: 3, library: lib.so}\n\
-         models: [{name: m, split: cloud, fallback: best-effort, deadline: 1.5s, codec: k16, agreement: 99.9 %}, {name: n, split: edge, fallback: none, exits: none, audit: 2.5%, audit_bytes: 1MB}]\n\
+         models: [{name: m, split: cloud, fallback: best-effort, deadline: 1.5s, codec: k16, agreement: 99.9 %}, {name: n, split: edge, fallback: none, race: always, exits: none, audit: 2.5%, audit_bytes: 1MB}]\n\
          limits: {concurrency: 1, queue: 0, memory: 1GiB, body: 2MB}\n\
-         link: {stall: 2s, keep_alive: 1s, idle_timeout: 1min}\n\
+         link: {stall: 2s, keep_alive: 1s, idle_timeout: 1min, congestion: bbr, tcp: never}\n\
          plan: {objective: latency + 2*energy, deadline: 80ms@p90, privacy_floor: b0, traffic: dense, price_per_gb: 2, \
          price_per_hour: 3.6, power: {idle: 2W, busy: 5.5 W, per_byte: 100nJ}}\nlog: {filter: debug, format: json}\n",
         "inline",
@@ -81,6 +81,10 @@ fn every_key_is_read() {
     assert_eq!(settings.engine.library, Some(PathBuf::from("lib.so")));
     assert_eq!(settings.models[0].deadline, Duration::from_millis(1500));
     assert_eq!(settings.models[1].fallback, Fallback::None);
+    assert_eq!(
+        [&settings.models[0], &settings.models[1]].map(|model| model.race),
+        [RaceChoice::Deadline, RaceChoice::Always]
+    );
     assert_eq!(settings.models[0].codec, CodecChoice::Named("k16".to_owned()));
     assert_eq!(settings.models[0].agreement.as_f64(), 0.999);
     assert_eq!(
@@ -92,6 +96,7 @@ fn every_key_is_read() {
     assert_eq!(exits(&settings.models[1]), (ExitChoice::None, 25_000, 1_000_000));
     assert_eq!((settings.limits.queue, settings.limits.body), (0, 2_000_000));
     assert_eq!(settings.link.idle_timeout, Duration::from_secs(60));
+    assert_eq!((settings.link.congestion, settings.link.tcp), (CongestionChoice::Bbr, TcpChoice::Never));
     assert_eq!(settings.log.format, LogFormat::Json);
     let plan = settings.plan;
     assert_eq!((plan.objective.latency, plan.objective.energy), (1.0, 2.0));

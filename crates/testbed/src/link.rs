@@ -1,4 +1,5 @@
-//! A slow link where there is none: a UDP proxy with a rate, a delay and a queue in each direction.
+//! A slow link where there is none: a UDP proxy with a capacity, a delay, a queue and faults in each
+//! direction.
 //!
 //! What a split costs depends on the link, so tests, the demo and `plan --measure` need links of
 //! known properties, on any machine, without the privileges that `tc netem` asks for. A [`Link`]
@@ -10,18 +11,23 @@
 //! options. There is no MTU: a datagram of any size is one datagram. Where senders outrun this
 //! process itself, the kernel's receive buffers drop datagrams that no count here includes.
 
+mod faults;
 mod pipe;
 mod proxy;
+mod settings;
+mod transmitter;
 
-pub use pipe::{InvalidPipe, OVERHEAD, Pipe, PipeSettings, PipeStats, Verdict};
+pub use faults::{Blackout, Blackouts, Loss, Reordering};
+pub use pipe::{Pipe, PipeStats, Verdict};
+pub use settings::{InvalidPipe, OVERHEAD, PipeSettings};
 
 use proxy::Proxy;
 use std::io;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Both directions.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct LinkSettings {
     /// From clients to the server.
     pub up: PipeSettings,
@@ -34,7 +40,13 @@ impl LinkSettings {
     /// `queue` in bytes.
     pub fn symmetric(rate: f64, rtt: Duration, queue: u64) -> Result<Self, InvalidPipe> {
         let pipe = PipeSettings::new(rate, rtt / 2, queue)?;
-        Ok(Self { up: pipe, down: pipe })
+        Ok(Self { up: pipe.clone(), down: pipe })
+    }
+
+    /// All chance is drawn from this, for each direction from a stream of its own.
+    pub fn seeded(self, seed: u64) -> Self {
+        // Seeds that are near each other give streams that have nothing in common.
+        Self { up: self.up.seeded(seed), down: self.down.seeded(!seed) }
     }
 }
 
@@ -47,6 +59,10 @@ pub struct LinkStats {
     pub down: PipeStats,
     /// Clients that have a socket towards the server now.
     pub clients: usize,
+    /// Answers to addresses from before a [`Link::rebind`], which reach nobody.
+    pub misaddressed: u64,
+    /// Datagrams of clients for which no socket could be made.
+    pub unroutable: u64,
     /// Datagrams that came through a pipe, and which the kernel then did not take.
     pub unsent: u64,
 }
@@ -71,31 +87,31 @@ impl Link {
         self.address
     }
 
-    /// Changes the link from now on, also for what waits to be sent; see [`Pipe::set`].
-    pub fn set(&self, settings: LinkSettings) {
-        self.proxy.up().set(settings.up);
-        self.proxy.down().set(settings.down);
+    /// Changes the link, also for what waits to be sent; see [`Pipe::set`]. The moment from which it
+    /// is changed: traces and schedules that begin anew are counted from it, in both directions.
+    pub fn set(&self, settings: LinkSettings) -> Instant {
+        self.proxy.set(settings)
     }
 
     /// Blackout: everything under way is lost, and everything sent until [`Link::resume`].
     pub fn pause(&self) {
-        self.proxy.up().pause();
-        self.proxy.down().pause();
+        self.proxy.pause();
     }
 
     /// Ends a blackout.
     pub fn resume(&self) {
-        self.proxy.up().resume();
-        self.proxy.down().resume();
+        self.proxy.resume();
+    }
+
+    /// Changes addresses, as a NAT does that forgot its clients: what clients send from now on leaves
+    /// from new ports towards the server, and what the server sends to the old ones is lost. What is
+    /// in the pipes arrives.
+    pub fn rebind(&self) {
+        self.proxy.rebind();
     }
 
     /// Since the start.
     pub fn stats(&self) -> LinkStats {
-        LinkStats {
-            up: self.proxy.up().stats(),
-            down: self.proxy.down().stats(),
-            clients: self.proxy.clients(),
-            unsent: self.proxy.up().unsent() + self.proxy.down().unsent(),
-        }
+        self.proxy.stats()
     }
 }

@@ -21,6 +21,7 @@ const PURE: &[&str] = &[
     "planner",
     "preprocess",
     "profile",
+    "random",
     "settings",
     "steer",
     "tensor",

@@ -62,7 +62,7 @@ async fn connect() -> Connection {
 fn request(bytes: usize) -> Request {
     let tensor = Tensor::new(DType::U8, vec![bytes], vec![7; bytes].into()).unwrap();
     Request {
-        id: RequestId([1; 16]),
+        id: RequestId([0; 16]),
         ask: Ask::Finish,
         model: "m".into(),
         digest: [0; 32],
@@ -80,8 +80,9 @@ fn echo(criterion: &mut Criterion) {
     let connection = runtime.block_on(connect());
     let mut group = criterion.benchmark_group("echo");
     group.sampling_mode(SamplingMode::Flat);
+    let mut numbers = 0;
     for (name, bytes) in [("1 kB", 1_000), ("50 kB", 50_000), ("200 kB", 200_000)] {
-        let request = request(bytes);
+        let mut request = request(bytes);
         group.throughput(Throughput::Bytes(bytes as u64));
         let mut times = Vec::new();
         group.bench_function(name, |bencher| {
@@ -89,6 +90,9 @@ fn echo(criterion: &mut Criterion) {
                 runtime.block_on(async {
                     let start = Instant::now();
                     for _ in 0..rounds {
+                        // A copy would be answered without being handled.
+                        numbers += 1;
+                        request.id = RequestId(u128::to_le_bytes(numbers));
                         let sent = Instant::now();
                         let response = connection.call(&request, Duration::from_secs(1)).await.unwrap();
                         assert!(matches!(response, Response::Answer(_)));

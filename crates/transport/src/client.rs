@@ -1,104 +1,128 @@
 mod connection;
+mod handshake;
+mod known;
+mod ledger;
 
-pub use connection::{Connection, ConnectionStats};
+pub use connection::{Connection, ConnectionStats, Exchange, Way};
+pub use handshake::Opening;
 
-use crate::error::plain;
+use crate::tunnel::Tunnel;
 use crate::{BindError, Config, ConnectError, close, socket};
-use kerf_identity::{Identity, Role, SERVER_NAME};
-use quinn::crypto::rustls::QuicClientConfig;
-use quinn::{ClientConfig, ConnectionError, Endpoint, EndpointConfig, TokioRuntime, TransportConfig};
+use handshake::Target;
+use kerf_identity::{Identity, SERVER_NAME};
+use known::{Known, Nodes};
+use quinn::{ClientConfig, Endpoint, EndpointConfig, TokioRuntime};
+use std::io;
 use std::net::{Ipv6Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
 
 /// Opens connections, all from one socket. Cheap to clone.
+///
+/// It remembers the nodes that it connected to: the next connection to one of them begins with a
+/// ticket of the last ones, and can carry requests at once.
 #[derive(Clone, Debug)]
 pub struct Client {
     endpoint: Endpoint,
-    identity: Identity,
+    identity: Arc<Identity>,
     config: Arc<Config>,
-    transport: Arc<TransportConfig>,
+    nodes: Arc<Nodes>,
 }
 
 impl Client {
     /// Takes a UDP port. Needs a tokio runtime.
     pub fn new(identity: Identity, config: Config) -> Result<Self, BindError> {
-        let any = (Ipv6Addr::UNSPECIFIED, 0).into();
-        let endpoint = socket::bind_any(config.socket_buffer)
-            .and_then(|socket| Endpoint::new(EndpointConfig::default(), None, socket, Arc::new(TokioRuntime)))
-            .map_err(|source| BindError::Socket { address: any, source })?;
-        let transport = config.transport();
-        Ok(Self { endpoint, identity, config: Arc::new(config), transport })
+        let endpoint = endpoint(&config)?;
+        Ok(Self { endpoint, identity: Arc::new(identity), config: Arc::new(config), nodes: Arc::default() })
+    }
+
+    /// The same client, which knows the same nodes, with a UDP port of its own.
+    pub fn elsewhere(&self) -> Result<Self, BindError> {
+        Ok(Self { endpoint: endpoint(&self.config)?, ..self.clone() })
     }
 
     /// Connects to the cloud node `node`, and to no other that may be at `address`. Comes
     /// back when both ends have checked each other.
     pub async fn connect(&self, address: SocketAddr, node: &str) -> Result<Connection, ConnectError> {
-        let wrong = |reason: String| ConnectError::Address { node: node.to_owned(), address, reason };
-        let mut tls = self.identity.client_config(node)?;
-        tls.alpn_protocols = self.config.protocols();
-        let tls = QuicClientConfig::try_from(tls).map_err(|error| wrong(error.to_string()))?;
-        let mut config = ClientConfig::new(Arc::new(tls));
-        config.transport_config(self.transport.clone());
-        let connecting = self
-            .endpoint
-            .connect_with(config, address, SERVER_NAME)
-            .map_err(|error| wrong(error.to_string()))?;
-        let handshake = async {
-            let connection = connecting.await?;
-            confirmed(&connection).await?;
-            Ok(connection)
-        };
-        let after = self.config.connect_timeout;
-        match tokio::time::timeout(after, handshake).await {
-            Ok(Ok(connection)) => Ok(Connection::new(connection, node, self.config.limits)),
-            Ok(Err(error)) => Err(self.explain(error, node, address)),
-            Err(_) => Err(ConnectError::Timeout { node: node.to_owned(), address, after }),
-        }
+        self.confirm(address, node, async { self.open(address, node) }).await
     }
 
-    /// Ends all connections and waits until their peers can know.
+    /// As [`Self::connect`], over TCP: for networks that let no UDP pass.
+    pub async fn connect_tcp(&self, address: SocketAddr, node: &str) -> Result<Connection, ConnectError> {
+        self.confirm(address, node, self.open_tcp(address, node)).await
+    }
+
+    /// Begins to connect, as [`Self::connect`] does, and waits for nothing: with a ticket in stock,
+    /// [`Opening::early`] takes requests at once. Nothing limits the time that it takes but
+    /// [`Config::idle_timeout`].
+    pub fn open(&self, address: SocketAddr, node: &str) -> Result<Opening, ConnectError> {
+        self.begin(address, node, None)
+    }
+
+    /// As [`Self::open`], once there is a TCP connection to the node.
+    pub async fn open_tcp(&self, address: SocketAddr, node: &str) -> Result<Opening, ConnectError> {
+        let tunnel = Tunnel::open(&self.identity, address, node).await;
+        let tunnel = tunnel.map_err(|source| ConnectError::Tcp { node: node.to_owned(), address, source })?;
+        self.begin(address, node, Some(Arc::new(tunnel)))
+    }
+
+    async fn confirm(
+        &self,
+        address: SocketAddr,
+        node: &str,
+        opening: impl Future<Output = Result<Opening, ConnectError>>,
+    ) -> Result<Connection, ConnectError> {
+        let after = self.config.connect_timeout;
+        let handshake = async {
+            let connection = opening.await?.established().await?;
+            connection.confirmed().await?;
+            Ok(connection)
+        };
+        let late = |_| Err(ConnectError::Timeout { node: node.to_owned(), address, after });
+        tokio::time::timeout(after, handshake).await.unwrap_or_else(late)
+    }
+
+    fn begin(
+        &self,
+        address: SocketAddr,
+        node: &str,
+        tunnel: Option<Arc<Tunnel>>,
+    ) -> Result<Opening, ConnectError> {
+        let wrong = |reason: String| ConnectError::Address { node: node.to_owned(), address, reason };
+        let known = self.nodes.find(address, node, || Known::new(&self.identity, node, &self.config))?;
+        let towards = tunnel.as_ref().map_or(address, |tunnel| tunnel.local);
+        let target = Target { node: node.into(), address, identity: self.identity.clone(), known, tunnel };
+        let (transport, meter) = self.config.metered_transport(target.known.rtt());
+        let mut config = ClientConfig::new(target.known.tls());
+        config.transport_config(transport);
+        let connecting = self
+            .endpoint
+            .connect_with(config, towards, SERVER_NAME)
+            .map_err(|error| wrong(error.to_string()))?;
+        Ok(Opening::new(connecting, target, &self.config, meter))
+    }
+
+    /// Tickets in stock for the node at the address: connections that can begin with a request.
+    pub fn tickets(&self, address: SocketAddr, node: &str) -> usize {
+        self.nodes.peek(address, node).map_or(0, |known| known.tickets.count())
+    }
+
+    /// Moves all connections to a new socket: for when this host's address, or what a NAT made of it,
+    /// is no longer the one that peers answer to. They go on as they are, those apart whose handshake
+    /// is not done.
+    pub fn rebind(&self) -> io::Result<()> {
+        self.endpoint.rebind(socket::bind_any(self.config.socket_buffer)?)
+    }
+
+    /// Ends all connections of this port and waits until their peers can know.
     pub async fn close(&self) {
         self.endpoint.close(close::DONE, b"");
         self.endpoint.wait_idle().await;
     }
-
-    fn explain(&self, error: ConnectionError, node: &str, address: SocketAddr) -> ConnectError {
-        let node = node.to_owned();
-        match error {
-            ConnectionError::TimedOut => {
-                ConnectError::Timeout { node, address, after: self.config.idle_timeout }
-            }
-            ConnectionError::TransportError(error) => {
-                ConnectError::Untrusted { node, address, reason: plain(&error.reason).to_owned() }
-            }
-            ConnectionError::ConnectionClosed(close) => {
-                let said = String::from_utf8_lossy(&close.reason);
-                let reason =
-                    if said.is_empty() { close.error_code.to_string() } else { plain(&said).to_owned() };
-                // It judged our certificate; say which of ours that was.
-                let who = format!("{} presented by this {} node", self.identity.peer(), Role::Edge);
-                ConnectError::Refused { node, address, reason: format!("{reason} ({who})") }
-            }
-            error => ConnectError::Refused { node, address, reason: error.to_string() },
-        }
-    }
 }
 
-/// In TLS 1.3 a client is done before the server has looked at its certificate. Only the
-/// server's HANDSHAKE_DONE says that it liked it, and quinn shows that in a counter only.
-async fn confirmed(connection: &quinn::Connection) -> Result<(), ConnectionError> {
-    let mut pause = Duration::from_millis(1);
-    loop {
-        if let Some(error) = connection.close_reason() {
-            return Err(error);
-        }
-        if connection.stats().frame_rx.handshake_done > 0 {
-            return Ok(());
-        }
-        tokio::select! {
-            error = connection.closed() => return Err(error),
-            () = tokio::time::sleep(pause) => pause = (pause * 2).min(Duration::from_millis(20)),
-        }
-    }
+fn endpoint(config: &Config) -> Result<Endpoint, BindError> {
+    let any = (Ipv6Addr::UNSPECIFIED, 0).into();
+    socket::bind_any(config.socket_buffer)
+        .and_then(|socket| Endpoint::new(EndpointConfig::default(), None, socket, Arc::new(TokioRuntime)))
+        .map_err(|source| BindError::Socket { address: any, source })
 }

@@ -8,6 +8,8 @@ pub(crate) const DONE: VarInt = VarInt::from_u32(0);
 pub(crate) const DRAINING: VarInt = VarInt::from_u32(1);
 /// The caller considers the link lost.
 pub(crate) const LOST: VarInt = VarInt::from_u32(2);
+/// The other end's certificate, which a ticket stood for, is not accepted any more.
+pub(crate) const UNTRUSTED: VarInt = VarInt::from_u32(3);
 /// The caller lost interest in the answer.
 pub(crate) const CANCELLED: VarInt = VarInt::from_u32(16);
 /// The bytes are no message, and not even whose could be read.

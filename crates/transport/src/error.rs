@@ -56,6 +56,9 @@ pub enum CallFailure {
     /// The node closed the connection, or broke the protocol.
     #[error("connection ended by the node: {0}")]
     Ended(String),
+    /// One end does not accept the other's certificate any more.
+    #[error("not trusted: {0}")]
+    Untrusted(String),
     /// The node could not read even whose request it was.
     #[error("the node could not read the request")]
     Unread,
@@ -87,9 +90,12 @@ impl CallFailure {
             // Another node would read the same bytes.
             Self::Unread => (Source::Local, false),
             Self::Stalled { .. } | Self::Lost(_) | Self::Closed => (Source::Link, true),
-            Self::Draining | Self::Ended(_) | Self::Reset { .. } | Self::Decode(_) | Self::WrongId => {
-                (Source::Peer, true)
-            }
+            Self::Draining
+            | Self::Ended(_)
+            | Self::Untrusted(_)
+            | Self::Reset { .. }
+            | Self::Decode(_)
+            | Self::WrongId => (Source::Peer, true),
         }
     }
 }
@@ -108,6 +114,9 @@ impl From<ConnectionError> for CallFailure {
             ConnectionError::LocallyClosed => Self::Closed,
             ConnectionError::ApplicationClosed(close) if close.error_code == close::DRAINING => {
                 Self::Draining
+            }
+            ConnectionError::ApplicationClosed(close) if close.error_code == close::UNTRUSTED => {
+                Self::Untrusted(String::from_utf8_lossy(&close.reason).into_owned())
             }
             ConnectionError::ApplicationClosed(_)
             | ConnectionError::ConnectionClosed(_)
@@ -159,6 +168,9 @@ pub enum ConnectError {
     /// TLS cannot be set up with this identity.
     #[error(transparent)]
     Identity(#[from] IdentityError),
+    /// TLS and QUIC do not go together.
+    #[error("QUIC does not take the TLS configuration: {0}")]
+    Tls(String),
     /// No socket to send from, or the address is none to send to.
     #[error("cloud/{node} at {address}: {reason}")]
     Address {
@@ -168,6 +180,16 @@ pub enum ConnectError {
         address: SocketAddr,
         /// What is wrong.
         reason: String,
+    },
+    /// There is no TCP connection to it, or no TLS on it.
+    #[error("cloud/{node} at {address} over TCP: {source}")]
+    Tcp {
+        /// The node asked for.
+        node: String,
+        /// Where it was looked for.
+        address: SocketAddr,
+        /// What is wrong.
+        source: std::io::Error,
     },
     /// Nobody answered in time.
     #[error("cloud/{node} at {address}: no answer within {} ms", .after.as_millis())]
@@ -218,6 +240,14 @@ pub enum BindError {
         /// What is wrong.
         source: std::io::Error,
     },
+    /// The same for TCP.
+    #[error("TCP address {address}: {source}")]
+    Tcp {
+        /// Where it was to listen.
+        address: SocketAddr,
+        /// What is wrong.
+        source: std::io::Error,
+    },
 }
 
 #[cfg(test)]
@@ -241,6 +271,7 @@ mod tests {
             (ConnectionError::VersionMismatch, Source::Peer, None),
             (closed(close::DRAINING), Source::Peer, Some(CallFailure::Draining)),
             (closed(close::DONE), Source::Peer, None),
+            (closed(close::UNTRUSTED), Source::Peer, Some(CallFailure::Untrusted(String::new()))),
         ] {
             let call = CallError::new("c1", error.clone().into());
             assert_eq!((call.source, call.retry), (source, true), "{error}");

@@ -18,13 +18,15 @@
 mod client;
 mod close;
 mod config;
+mod congestion;
 mod error;
 mod server;
 mod socket;
 mod stall;
 mod stream;
+mod tunnel;
 
-pub use client::{Client, Connection, ConnectionStats};
-pub use config::Config;
+pub use client::{Client, Connection, ConnectionStats, Exchange, Opening, Way};
+pub use config::{Config, Congestion};
 pub use error::{BindError, CallError, CallFailure, ConnectError, Source};
 pub use server::{Begun, Drained, Handler, Server};

@@ -1,18 +1,22 @@
 mod budget;
 mod connection;
+mod once;
 mod request;
 
+use crate::tunnel::Entrance;
 use crate::{BindError, Config, close, socket};
 use budget::Budget;
 use kerf_identity::{Identity, PeerIdentity};
 use kerf_wire::{Arrival, Intake, Refusal, Request, RequestHeader, Response};
+use once::{Bounds, Once};
 use quinn::crypto::rustls::QuicServerConfig;
 use quinn::{Endpoint, EndpointConfig, ServerConfig, TokioRuntime};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -29,8 +33,9 @@ pub trait Handler: Send + Sync + 'static {
     }
 
     /// Answers. The request's deadline is what was left when its last byte came. The
-    /// future is dropped when the client takes the request back, or is gone. Tensors of the
-    /// answer may still be in the making.
+    /// future is dropped when the client takes the request back, and no copy of it waits for
+    /// the same answer; where the link was lost it goes on, for the client may ask again.
+    /// Tensors of the answer may still be in the making.
     fn handle(
         &self,
         peer: &PeerIdentity,
@@ -57,6 +62,8 @@ pub trait Begun: Send {
 #[derive(Debug)]
 pub struct Server {
     endpoint: Endpoint,
+    /// For those who cannot come as UDP.
+    entrance: Option<Entrance>,
     address: SocketAddr,
     shared: Shared,
 }
@@ -72,9 +79,11 @@ pub struct Drained {
 #[derive(Clone, Debug)]
 struct Shared {
     config: Arc<Config>,
+    identity: Arc<Identity>,
     /// Of this node, for refusals.
     node: Arc<str>,
     memory: Budget,
+    once: Once,
     running: Arc<AtomicUsize>,
     /// Becomes true once.
     draining: watch::Receiver<bool>,
@@ -83,24 +92,30 @@ struct Shared {
 impl Server {
     /// Listens. Needs a tokio runtime.
     pub fn bind(address: SocketAddr, identity: &Identity, config: Config) -> Result<Self, BindError> {
-        let mut tls = identity.server_config()?;
+        let mut tls = identity.server_config(config.sessions, config.tickets)?;
         tls.alpn_protocols = config.protocols();
         let tls = QuicServerConfig::try_from(tls).map_err(|error| BindError::Tls(error.to_string()))?;
         let mut quic = ServerConfig::with_crypto(Arc::new(tls));
         quic.transport_config(config.transport());
+        let (socket, address, listener) = listen(address, &config)?;
         let wrong = |source| BindError::Socket { address, source };
-        let socket = socket::bind(address, config.socket_buffer).map_err(wrong)?;
         let endpoint = Endpoint::new(EndpointConfig::default(), Some(quic), socket, Arc::new(TokioRuntime))
             .map_err(wrong)?;
-        let address = endpoint.local_addr().map_err(wrong)?;
+        let limits = (config.connect_timeout, 2 * config.idle_timeout);
+        let entrance = listener
+            .map(|listener| Entrance::new(listener, identity, address, config.max_connections, limits))
+            .transpose()?;
+        let (entries, bytes, age) = (config.answers, config.answer_memory, config.answer_age);
         let shared = Shared {
+            once: Once::new(Bounds { entries, bytes, age }),
             memory: Budget::new(config.payload_memory.max(config.limits.payload)),
             node: identity.name().into(),
+            identity: Arc::new(identity.clone()),
             running: Arc::default(),
             draining: watch::channel(false).1,
             config: Arc::new(config),
         };
-        Ok(Self { endpoint, address, shared })
+        Ok(Self { endpoint, entrance, address, shared })
     }
 
     /// Where it listens.
@@ -111,10 +126,15 @@ impl Server {
     /// Serves until `shutdown`; then takes no more, gives what runs [`Config::drain`] to
     /// finish, and tells clients to go elsewhere.
     pub async fn serve(self, handler: Arc<dyn Handler>, shutdown: impl Future<Output = ()>) -> Drained {
-        let Self { endpoint, mut shared, .. } = self;
+        let Self { endpoint, entrance, mut shared, .. } = self;
         let (drain, draining) = watch::channel(false);
         shared.draining = draining;
         let mut connections = JoinSet::new();
+        // Ends with this future: what comes through it is served, and drained, like all else.
+        let mut tunnels = JoinSet::new();
+        if let Some(entrance) = entrance {
+            tunnels.spawn(entrance.serve());
+        }
         tokio::pin!(shutdown);
         loop {
             tokio::select! {
@@ -142,5 +162,27 @@ impl Server {
         // The time for the last close frames to go out, not for their acknowledgement.
         let _ = tokio::time::timeout(Duration::from_millis(200), endpoint.wait_idle()).await;
         Drained { cut }
+    }
+}
+
+/// A UDP socket and, where it is wanted, a TCP one at the same port.
+fn listen(
+    address: SocketAddr,
+    config: &Config,
+) -> Result<(UdpSocket, SocketAddr, Option<TcpListener>), BindError> {
+    // Where any port will do, its TCP half may be somebody else's.
+    let mut attempts = 16;
+    loop {
+        let socket = socket::bind(address, config.socket_buffer)
+            .map_err(|source| BindError::Socket { address, source })?;
+        let bound = socket.local_addr().map_err(|source| BindError::Socket { address, source })?;
+        if !config.tcp {
+            return Ok((socket, bound, None));
+        }
+        match socket::listen(bound) {
+            Ok(listener) => return Ok((socket, bound, Some(listener))),
+            Err(_) if address.port() == 0 && attempts > 0 => attempts -= 1,
+            Err(source) => return Err(BindError::Tcp { address: bound, source }),
+        }
     }
 }

@@ -7,6 +7,8 @@ use std::time::Duration;
 pub(crate) struct Route {
     /// Boundary from which the request was, or would have been, shipped.
     pub(crate) split: usize,
+    /// What the request could have done, where somebody asked.
+    pub(crate) explanation: Option<String>,
     /// Heads that were asked, in order.
     pub(crate) asked: Vec<Exited>,
     /// The exit that answered.
@@ -19,6 +21,8 @@ pub(crate) struct Route {
     pub(crate) tail_engine: Option<String>,
     /// Why the edge finished what the cloud was meant to.
     pub(crate) fallback: Option<String>,
+    /// Who was first, `edge` or `cloud`, where both worked at the same time.
+    pub(crate) raced: Option<&'static str>,
     /// Bytes of tensors shipped.
     pub(crate) shipped: u64,
     /// The codec that they were shipped under.
@@ -67,13 +71,15 @@ pub(crate) struct Timings {
 }
 
 impl Route {
-    /// Who made the answer: an `exit`, the `edge` as planned, the `cloud`, or `fallback`.
+    /// Who made the answer: an `exit`, the `edge` as planned, the `cloud`, `fallback`, or the edge in
+    /// a `race` with the cloud.
     pub(crate) fn by(&self) -> &'static str {
-        match (&self.exit, &self.fallback, self.shipped) {
+        match (&self.exit, &self.fallback, self.raced, self.shipped) {
             (Some(_), ..) => "exit",
-            (None, Some(_), _) => "fallback",
-            (None, None, 0) => "edge",
-            (None, None, _) => "cloud",
+            (None, Some(_), ..) => "fallback",
+            (None, None, Some("edge"), _) => "race",
+            (None, None, _, 0) => "edge",
+            (None, None, ..) => "cloud",
         }
     }
 }

@@ -5,19 +5,19 @@
 //! boundaries, as what both ways lose adds up; so boundaries are planned by the coding of their answers,
 //! and the best of all those plans is taken.
 
-use crate::models::{Model, Way as Route};
-use kerf_bundle::Coding;
+use crate::course::Way as Route;
+use crate::models::Model;
 use kerf_planner::tiers::{
     Constraints, Deadline, Objective, PartKind, Plan, PlanError, Problem, Shipment, Weights, plan,
 };
-use kerf_planner::{AssembleError, Coded, Machine, Shapes, Traffic, Way, assemble};
+use kerf_planner::{AssembleError, Machine, Shapes, Traffic, Way, assemble};
 use kerf_profile::{Codec, Power, PowerSource, Profile};
 use kerf_settings::{ExpectedLink, PlanSettings, wish};
 use std::collections::BTreeMap;
 
 /// The names of what needs no codec; see [`assemble()`].
-const RAW: &str = "raw";
-const ENCODED: &str = "encoded";
+pub(super) const RAW: &str = "raw";
+pub(super) const ENCODED: &str = "encoded";
 
 /// A place to cut, and what it promises.
 pub(super) struct Choice {
@@ -61,10 +61,7 @@ pub(super) fn choose(
     if wish.objective.energy > 0.0 && edge.power.is_none() && cloud.power.is_none() {
         return Err(ChooseError::NoPower);
     }
-    let traffic = match wish.traffic {
-        wish::Traffic::Sparse => Traffic::Sparse,
-        wish::Traffic::Dense => Traffic::Dense,
-    };
+    let traffic = traffic(wish);
     let machine = |profile, money_per_second| Machine { profile, traffic, memory: None, money_per_second };
     let machines = [machine(edge, 0.0), machine(cloud, wish.money_per_second)];
     let wish::Objective { latency, energy, bytes, money, .. } = wish.objective;
@@ -76,12 +73,7 @@ pub(super) fn choose(
         privacy_floor: wish.privacy_floor.into(),
         ..Constraints::default()
     };
-    let way = Way {
-        up: link.bandwidth as f64 / 8.0,
-        down: link.downlink as f64 / 8.0,
-        rtt: link.rtt.as_secs_f64(),
-        money_per_byte: wish.money_per_byte,
-    };
+    let way = way_of(link, wish);
     let mut by_answer: BTreeMap<u16, Vec<Route>> = BTreeMap::new();
     for route in (0..last).map(|split| model.way_from(split)) {
         by_answer.entry(route.back.number()).or_default().push(route);
@@ -119,6 +111,24 @@ pub(super) fn choose(
     Ok(Choice { split: best.split(last), score: best.plan.score, said })
 }
 
+/// How requests come, as planners say it.
+pub(super) fn traffic(wish: &PlanSettings) -> Traffic {
+    match wish.traffic {
+        wish::Traffic::Sparse => Traffic::Sparse,
+        wish::Traffic::Dense => Traffic::Dense,
+    }
+}
+
+/// The link that is expected, as planners say it.
+pub(super) fn way_of(link: &ExpectedLink, wish: &PlanSettings) -> Way {
+    Way {
+        up: link.bandwidth as f64 / 8.0,
+        down: link.downlink as f64 / 8.0,
+        rtt: link.rtt.as_secs_f64(),
+        money_per_byte: wish.money_per_byte,
+    }
+}
+
 /// Sizes of the boundaries, as they are and under the codings of these routes.
 fn shapes(model: &Model, routes: &[Route]) -> Shapes {
     let served = &model.served;
@@ -126,16 +136,10 @@ fn shapes(model: &Model, routes: &[Route]) -> Shapes {
     let raw = boundaries.iter().map(|boundary| boundary.bytes.map(|bytes| bytes as f64)).collect();
     let mut coded = vec![Vec::new(); boundaries.len()];
     for route in routes {
-        coded[route.split].extend(measured(model, route.split, route.there));
+        coded[route.split].extend(model.measured(route.split, route.there));
     }
-    let result = routes.first().and_then(|route| measured(model, served.last(), route.back));
+    let result = routes.first().and_then(|route| model.measured(served.last(), route.back));
     Shapes { raw, coded, result }
-}
-
-/// What packing measured of a coding; none for tensors as they are.
-fn measured(model: &Model, boundary: usize, coding: Coding) -> Option<Coded> {
-    let codecs = model.served.codecs.measured().filter(|_| coding != Coding::RAW)?;
-    codecs.at(boundary).find(|codec| codec.id == coding.number()).map(Coded::from)
 }
 
 /// Leaves at each boundary what requests on these routes would send, and nothing elsewhere.
@@ -145,7 +149,7 @@ fn offer(problem: &mut Problem, routes: &[Route], model: &Model, edge: &Profile)
             shipments.clear();
             continue;
         };
-        let coded = measured(model, boundary, route.there).map(|coded| coded.name);
+        let coded = model.measured(boundary, route.there).map(|coded| coded.name);
         let name = if sends_pictures(model, route, edge) {
             ENCODED.to_owned()
         } else {

@@ -119,7 +119,7 @@ async fn the_smallest_codec_that_is_true_enough_is_used_both_ways() {
 }
 
 /// Over a slow link the raw tensors of the split take longer than all the rest of the model here; under
-/// a codec they do not. What is planned is what is sent.
+/// a codec they do not. Requests find out that the link is not slow, and may leave elsewhere.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_codec_moves_the_plan() {
     let mut mesh = mesh();
@@ -139,10 +139,8 @@ async fn a_codec_moves_the_plan() {
         mesh.wait_connected(&edge).await;
         let (status, answer) = ask(&edge, "tiny", &image()).await;
         assert_eq!(status, 200, "{answer}");
-        assert_eq!(answer["parameters"]["split"], split, "{answer}");
         if split == cut {
             assert!(plan.contains(&format!("ms as {used} with")), "{plan}");
-            assert_eq!(answer["parameters"]["codec"], used, "{answer}");
         }
         assert!(edge.stop(Duration::from_secs(5)).await);
     }

@@ -118,6 +118,12 @@ impl Mesh {
         self.start_edge_over("bandwidth: 1Gbps, rtt: 1ms", split, fallback, codec, "").await
     }
 
+    /// With `fallback: required`, and so much racing.
+    pub(crate) async fn start_edge_racing(&self, split: &str, race: &str) -> EdgeNode {
+        let fallback = format!("required, race: {race}");
+        self.start_edge(split, &fallback).await
+    }
+
     /// With another link expected, and further lines of settings.
     pub(crate) async fn start_edge_over(
         &self,
@@ -158,6 +164,11 @@ impl Mesh {
 
     /// Writes a node's own profile: so many seconds from each boundary to the next.
     pub(crate) fn write_profile(&self, node: &str, seconds: f64) {
+        self.write_profile_of(node, "tract", seconds);
+    }
+
+    /// The same for another engine.
+    pub(crate) fn write_profile_of(&self, node: &str, engine: &str, seconds: f64) {
         let bundle = Repository::new(&self.repository).open(&self.model).unwrap();
         let digest = kerf_bundle::hex(&bundle.digest);
         let ranges = (0..self.last).flat_map(|from| (from + 1..=self.last).map(move |to| (from, to)));
@@ -174,7 +185,7 @@ impl Mesh {
                 "after": boundary.after, "macs_before": boundary.macs_before
             })).collect::<Vec<_>>(),
             "device": {"host": node, "cpu": "c", "cores": 1, "arch": "x86_64", "os": "linux"},
-            "engine": {"name": "tract", "version": "tract", "threads": 1},
+            "engine": {"name": engine, "version": "1", "threads": 1},
             "complete": true, "ranges": ranges.map(range).collect::<Vec<_>>()
         });
         std::fs::create_dir_all(self.profiles(node)).unwrap();

@@ -1,6 +1,6 @@
 use super::*;
 use crate::Loss;
-use crate::random::Random;
+use kerf_random::Random;
 use std::cmp::Ordering;
 
 fn audit(risk: f64, alpha: f64) -> Audit {

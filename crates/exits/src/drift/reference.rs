@@ -1,8 +1,8 @@
 //! What calibration has seen of one exit's confidences, in few numbers.
 
 use crate::binomial::{lower_limit, upper_limit};
-use crate::random::Random;
 use crate::{Outcomes, Thresholds};
+use kerf_random::Random;
 use serde::{Deserialize, Serialize};
 
 /// Where the confidences are cut. Closer where heads are unsure: drift makes them less sure.

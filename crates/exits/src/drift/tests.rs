@@ -1,6 +1,6 @@
 use super::*;
-use crate::random::Random;
 use crate::{Outcome, Outcomes, Thresholds};
+use kerf_random::Random;
 
 /// Confidences of a head: most are sure, and a part of exactly 1.
 fn confidence(random: &mut Random) -> f64 {

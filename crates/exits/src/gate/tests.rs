@@ -1,5 +1,5 @@
 use super::*;
-use crate::random::Random;
+use kerf_random::Random;
 use proptest::prelude::*;
 
 const LEARNT: Measure = Measure::Learnt(Predictor { bias: -1.0, weights: [0.5, 0.25, -1.0, 0.1, -0.5] });

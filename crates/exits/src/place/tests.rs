@@ -1,6 +1,6 @@
 use super::*;
-use crate::random::Random;
 use crate::{Loss, Outcome};
+use kerf_random::Random;
 use proptest::prelude::*;
 
 fn promise() -> Promise {
@@ -32,7 +32,7 @@ fn costs(to_exit: &[f64], head: f64) -> Costs {
 #[test]
 fn exits_that_lose_are_not_kept() {
     let all = tuning(3000, 3, 4);
-    let kept = |costs: &Costs| place(&all, costs, &promise()).unwrap().exits;
+    let kept = |costs: &Costs| place(&all, std::slice::from_ref(costs), &promise()).unwrap().exits;
     for (to_exit, head, exits) in [
         // Three equal heads: the earliest is worth most, but the others answer what it does not.
         ([20.0, 40.0, 60.0], 0.5, &[0, 1, 2][..]),
@@ -57,7 +57,7 @@ fn heads_that_know_nothing_are_not_kept() {
         let mute = Outcome { confidence: None, wrong: true };
         all.push(&[idle, good.of(request, 0).unwrap(), mute]).unwrap();
     }
-    let found = place(&all, &costs(&[10.0, 40.0, 50.0], 0.1), &promise()).unwrap();
+    let found = place(&all, &[costs(&[10.0, 40.0, 50.0], 0.1)], &promise()).unwrap();
     assert_eq!(found.exits, [1]);
     assert!(found.path.iter().all(|thresholds| !thresholds.is_open(0) && !thresholds.is_open(2)));
 }
@@ -65,7 +65,7 @@ fn heads_that_know_nothing_are_not_kept() {
 #[test]
 fn expected_is_what_the_walk_found() {
     let (all, costs) = (tuning(3000, 3, 3), costs(&[20.0, 40.0, 60.0], 2.0));
-    let found = place(&all, &costs, &promise()).unwrap();
+    let found = place(&all, std::slice::from_ref(&costs), &promise()).unwrap();
     let expected = found.expected.unwrap();
     let budget = budget(&all, &promise());
     assert!(expected.risk.same <= budget && expected.risk.same + 3 >= budget, "{expected:?} {budget}");
@@ -78,7 +78,7 @@ fn expected_is_what_the_walk_found() {
 #[test]
 fn joint_thresholds_beat_simple_ones() {
     let (all, costs) = (tuning(3000, 3, 4), costs(&[20.0, 40.0, 60.0], 1.0));
-    let found = place(&all, &costs, &promise()).unwrap().expected.unwrap();
+    let found = place(&all, std::slice::from_ref(&costs), &promise()).unwrap().expected.unwrap();
     let budget = budget(&all, &promise());
     let best = |open: &dyn Fn(f64) -> Thresholds| {
         let all_of = (0..=1000).map(|at| open(f64::from(at) / 1000.0));
@@ -89,6 +89,53 @@ fn joint_thresholds_beat_simple_ones() {
     let single = best(&|least| Thresholds::new(vec![Some(least), None, None]).unwrap());
     println!("joint {:.2}, one threshold for all {equal:.2}, first exit alone {single:.2}", found.cost);
     assert!(found.cost < equal && found.cost < single, "{} {equal} {single}", found.cost);
+}
+
+/// Where requests are shipped and which exits are worth their head is one question: a link that is so good
+/// that nothing else pays takes the exits with it, one that is worse makes the same exits pay.
+#[test]
+fn exits_and_the_place_to_ship_are_chosen_together() {
+    let all = tuning(3000, 3, 4);
+    // Exits after 20, 40 and 60; shipping costs so much from b0, from behind the second exit, or one runs it all.
+    let routes = |from_inputs: f64, from_behind: f64| {
+        [
+            Costs::new(vec![], vec![], from_inputs).unwrap(),
+            Costs::new(vec![20.0, 40.0], vec![0.5; 2], 42.0 + from_behind).unwrap(),
+            costs(&[20.0, 40.0, 60.0], 0.5),
+        ]
+    };
+    for (from_inputs, from_behind, route, without, most) in
+        [(5.0, 30.0, 0, 5.0, 0), (60.0, 30.0, 1, 60.0, 2), (90.0, 200.0, 2, 90.0, 3)]
+    {
+        let routes = routes(from_inputs, from_behind);
+        let found = place(&all, &routes, &promise()).unwrap();
+        assert_eq!((found.route, found.without), (route, without), "{from_inputs} {from_behind}: {found:?}");
+        assert!(found.exits.len() <= most && (most == 0) == found.exits.is_empty(), "{:?}", found.exits);
+        let Some(expected) = found.expected else { continue };
+        assert!(expected.cost < without && expected.saved_of(found.without) > 0.0, "{expected:?}");
+        // No route does better by itself.
+        for other in &routes {
+            let alone = place(&all, std::slice::from_ref(other), &promise()).unwrap().expected;
+            assert!(alone.is_none_or(|alone| alone.cost >= expected.cost - 1e-9));
+        }
+    }
+}
+
+/// Cutting the model costs those that go on: enough of it and only the exit at which most leave is kept.
+#[test]
+fn cuts_are_weighed() {
+    let all = tuning(3000, 3, 4);
+    let kept = |cut: f64| {
+        let costs = costs(&[20.0, 40.0, 60.0], 0.5).with_cuts(vec![cut; 3]).unwrap();
+        let found = place(&all, std::slice::from_ref(&costs), &promise()).unwrap();
+        let walked = mean(&Walk::new(&all, &costs).costs_of(&found.exits, budget(&all, &promise())));
+        let expected = found.expected.map_or(100.0, |expected| expected.cost);
+        assert!((walked - expected).abs() < 0.5, "{walked} {expected}");
+        found.exits
+    };
+    assert_eq!(kept(0.0), [0, 1, 2]);
+    assert_eq!(kept(14.0), [0]);
+    assert_eq!(kept(80.0).len(), 0);
 }
 
 /// Confidences that are all the same cannot be taken apart: all requests or none.
@@ -103,7 +150,7 @@ fn equal_confidences_move_together() {
     };
     let free = costs(&[0.0], 0.0);
     for (inputs, wrong, saved) in [(400, 0, Some(1.0)), (400, 2, Some(1.0)), (400, 4, None), (100, 1, None)] {
-        let found = place(&all_of(inputs, wrong), &free, &promise()).unwrap();
+        let found = place(&all_of(inputs, wrong), std::slice::from_ref(&free), &promise()).unwrap();
         assert_eq!(found.expected.map(|expected| expected.saved()), saved, "{wrong} of {inputs}");
     }
 }
@@ -111,10 +158,11 @@ fn equal_confidences_move_together() {
 #[test]
 fn nothing_to_place() {
     let none = Outcomes::new(1).unwrap();
-    assert_eq!(place(&none, &costs(&[10.0], 1.0), &promise()), Err(ExpectError::Empty));
-    let error = place(&tuning(10, 2, 1), &costs(&[10.0], 1.0), &promise());
-    assert_eq!(error, Err(ExpectError::Exits { outcomes: 2, thresholds: 2, costs: 1 }));
-    let empty = place(&tuning(10, 1, 1), &costs(&[100.0], 1.0), &promise()).unwrap();
+    assert_eq!(place(&none, &[costs(&[10.0], 1.0)], &promise()), Err(ExpectError::Empty));
+    assert_eq!(place(&tuning(10, 1, 1), &[], &promise()), Err(ExpectError::NoCosts));
+    let error = place(&tuning(10, 1, 1), &[costs(&[10.0, 20.0], 1.0)], &promise());
+    assert_eq!(error, Err(ExpectError::Exits { outcomes: 1, thresholds: 1, costs: 2 }));
+    let empty = place(&tuning(10, 1, 1), &[costs(&[100.0], 1.0)], &promise()).unwrap();
     assert_eq!((empty.exits.len(), empty.path.len(), empty.expected), (0, 0, None));
 }
 
@@ -136,7 +184,7 @@ proptest! {
             all.push(&row.iter().map(outcome).collect::<Vec<_>>()).unwrap();
         }
         let costs = costs(&[20.0, 40.0, 60.0], head);
-        let found = place(&all, &costs, &promise()).unwrap();
+        let found = place(&all, std::slice::from_ref(&costs), &promise()).unwrap();
         prop_assert!(found.path.windows(2).all(|pair| pair[0].is_within(&pair[1]) && pair[0] != pair[1]));
         prop_assert_eq!(found.exits.is_empty(), found.path.is_empty());
         let most = 2 * budget(&all, &promise()) + 5;

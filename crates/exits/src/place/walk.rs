@@ -8,7 +8,7 @@
 
 use crate::expect::thin;
 use crate::{Costs, Outcomes, Thresholds};
-use std::ops::RangeInclusive;
+use std::ops::{Range, RangeInclusive};
 
 /// Vectors on a path: calibration could not tell more of them apart.
 const MOST_VECTORS: usize = 512;
@@ -74,8 +74,9 @@ impl<'a> Walk<'a> {
         Self { costs, requests: tuning.len(), exits }
     }
 
-    pub(super) fn exits(&self) -> usize {
-        self.exits.len()
+    /// The exits that there are before a request leaves.
+    pub(super) fn exits(&self) -> Range<usize> {
+        0..self.costs.exits()
     }
 
     /// Vectors of thresholds up to `errors` errors, strictest first, the best of them around `budget`.
@@ -196,21 +197,22 @@ impl<'a> Walk<'a> {
         within: RangeInclusive<usize>,
     ) -> usize {
         let sorted = &self.exits[kept[at]];
-        let cost = self.costs.to_exit(kept[at]);
+        // Those that leave here do not pay for going on.
+        let (cost, cut) = (self.costs.to_exit(kept[at]), self.costs.cut(kept[at]));
         let mut comes = 0usize;
         // What it is worth that this one answers a request rather than those after it.
         let worth: Vec<f64> = (0..self.requests)
             .map(|request| {
                 let seen = self.seen_from(kept, places, request, Some(at));
                 comes += usize::from(seen.comes);
-                let saved = if seen.comes { seen.alternative - cost } else { 0.0 };
+                let saved = if seen.comes { seen.alternative + cut - cost } else { 0.0 };
                 saved - if sorted.wrong[request] && !seen.is_lost { price } else { 0.0 }
             })
             .collect();
         let (least, most) = within.into_inner();
-        // Closed it costs nothing, and else its head for all that come.
+        // Closed it costs nothing, and else its head and the cut for all that come.
         let mut best = (least == 0).then_some((0, 0.0));
-        let mut sum = -self.costs.head(kept[at]) * comes as f64;
+        let mut sum = -(self.costs.head(kept[at]) + cut) * comes as f64;
         let mut place = 0;
         while place < most {
             let end = sorted.end_of_equals(place + 1).min(most);
@@ -238,6 +240,7 @@ impl<'a> Walk<'a> {
             } else if answer.is_none() {
                 asked += self.costs.head(*exit);
                 answer = admits.then(|| self.costs.to_exit(*exit) + asked);
+                asked += self.costs.cut(*exit);
             }
         }
         Seen { comes, alternative: answer.unwrap_or(self.costs.whole() + asked), is_lost }

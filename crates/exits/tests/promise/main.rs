@@ -5,7 +5,8 @@
 mod world;
 
 use kerf_exits::{Guard, Loss, Promise, Thresholds, certify, expect, place};
-use world::{Head, Random, World, costs};
+use kerf_random::Random;
+use world::{Head, World, costs};
 
 const HEADS: [Head; 3] = [
     Head { skill: 4.0, noise: 2.0, conceit: 0.0 },
@@ -25,7 +26,7 @@ fn at_most_one_promise_in_twenty_is_broken() {
     for (risk, tuning, calibration) in [(0.01, 600, 2000), (0.05, 300, 400)] {
         let (mut broken, mut refused, mut used) = (0, 0, 0.0);
         let paths: Vec<Vec<Thresholds>> = (0..10)
-            .map(|run| place(&world.sample(tuning, 10 + run), &costs(3), &promise(risk)).unwrap().path)
+            .map(|run| place(&world.sample(tuning, 10 + run), &[costs(3)], &promise(risk)).unwrap().path)
             .collect();
         for run in 0..200 {
             let path = &paths[run as usize % paths.len()];
@@ -50,7 +51,7 @@ fn at_most_one_promise_in_twenty_is_broken() {
 #[test]
 fn stricter_rungs_hold_where_the_loosest_does() {
     let world = World::new(&HEADS, 20_000, 2);
-    let placed = place(&world.sample(2000, 1), &costs(3), &promise(0.02)).unwrap();
+    let placed = place(&world.sample(2000, 1), &[costs(3)], &promise(0.02)).unwrap();
     let certified = certify(&placed.path, &world.sample(3000, 2), &promise(0.02)).unwrap();
     let risks: Vec<f64> = certified.rungs().iter().map(|rung| world.risk(&rung.thresholds)).collect();
     assert!(risks.len() >= 4 && risks.windows(2).all(|pair| pair[0] <= pair[1]), "{risks:?}");
@@ -61,14 +62,14 @@ fn stricter_rungs_hold_where_the_loosest_does() {
 #[test]
 fn a_guard_finds_rungs_that_keep_the_promise_again() {
     let (before, after) = (World::new(&HEADS, 20_000, 3), World::new(&HEADS.map(worse), 20_000, 3));
-    let placed = place(&before.sample(2000, 1), &costs(3), &promise(0.01)).unwrap();
+    let placed = place(&before.sample(2000, 1), &[costs(3)], &promise(0.01)).unwrap();
     let certified = certify(&placed.path, &before.sample(4000, 2), &promise(0.01)).unwrap();
     let risks = |world: &World| -> Vec<f64> {
         certified.rungs().iter().map(|rung| world.risk(&rung.thresholds)).collect()
     };
     let (before, after) = (risks(&before), risks(&after));
     let risk = |risks: &[f64], rung: Option<usize>| rung.map_or(0.0, |rung| risks[rung]);
-    let mut random = Random(5);
+    let mut random = Random::new(5);
     let mut guard = Guard::new(&certified, 0.05).unwrap();
     for _ in 0..20_000 {
         let lost = random.unit() < risk(&before, guard.rung());
@@ -100,7 +101,7 @@ fn worse(head: Head) -> Head {
 #[test]
 fn what_is_expected_comes() {
     let world = World::new(&HEADS, 20_000, 4);
-    let placed = place(&world.sample(3000, 1), &costs(3), &promise(0.02)).unwrap();
+    let placed = place(&world.sample(3000, 1), &[costs(3)], &promise(0.02)).unwrap();
     let certified = certify(&placed.path, &world.sample(3000, 2), &promise(0.02)).unwrap();
     let found = expect(&world.sample(10_000, 3), &certified.loosest().thresholds, &costs(3)).unwrap();
     for (calibrated, found) in certified.loosest().exits.iter().zip(&found.exits) {

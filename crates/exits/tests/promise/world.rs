@@ -2,18 +2,7 @@
 //! risk of any thresholds is a count.
 
 use kerf_exits::{Costs, Outcome, Outcomes, Thresholds};
-
-/// SplitMix64.
-pub(crate) struct Random(pub(crate) u64);
-
-impl Random {
-    pub(crate) fn unit(&mut self) -> f64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((mixed ^ (mixed >> 31)) >> 11) as f64 / (1u64 << 53) as f64
-    }
-}
+use kerf_random::Random;
 
 /// A head of a world.
 #[derive(Clone, Copy)]
@@ -33,7 +22,7 @@ pub(crate) struct World {
 impl World {
     /// Requests are easy or hard for all heads alike, and a little for each.
     pub(crate) fn new(heads: &[Head], size: usize, seed: u64) -> Self {
-        let mut random = Random(seed);
+        let mut random = Random::new(seed);
         let population = (0..size)
             .map(|_| {
                 let ease = random.unit();
@@ -55,7 +44,7 @@ impl World {
     }
 
     pub(crate) fn sample(&self, size: usize, seed: u64) -> Outcomes {
-        let mut random = Random(seed);
+        let mut random = Random::new(seed);
         let mut outcomes = Outcomes::new(self.population[0].len()).unwrap();
         for _ in 0..size {
             let at = (random.unit() * self.population.len() as f64) as usize;

@@ -86,15 +86,21 @@ impl fmt::Display for Considered {
         let milliseconds = |seconds: f64| 1e3 * seconds;
         write!(
             f,
-            "{action}: {:.2} ± {:.2} ms, cost {cost:.4}, ",
+            "{action}: {:.2} ± {:.2} ms, cost {cost:.4}, {}",
             milliseconds(seconds.mean),
-            milliseconds(seconds.sd)
-        )?;
-        match self.verdict {
-            Verdict::Cheapest => write!(f, "the cheapest in time"),
-            Verdict::LeastLate => write!(f, "late as all are, by the least"),
-            Verdict::Dearer { by } => write!(f, "costs {by:.4} more"),
-            Verdict::Late { by } => write!(f, "late by {:.2} ms", milliseconds(by)),
+            milliseconds(seconds.sd),
+            self.verdict
+        )
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cheapest => write!(f, "the cheapest in time"),
+            Self::LeastLate => write!(f, "late as all are, by the least"),
+            Self::Dearer { by } => write!(f, "costs {by:.4} more"),
+            Self::Late { by } => write!(f, "late by {:.2} ms", 1e3 * by),
         }
     }
 }

@@ -245,10 +245,10 @@ impl<'a> Rest<'a> {
             let Some(values) = rows.last_mut() else { continue };
             // The states at `here`: it is the best itself, or an earlier one is better.
             let (mut states, mut count) = ([0; ROOM], 0);
-            for held in self.at..=here {
+            for (held, value) in values.iter_mut().enumerate().take(here + 1).skip(self.at) {
                 let (ship, arrived) = (self.ship(held), &self.ships[here]);
                 if held == here || ship.cost < arrived.cost || ship.late < arrived.late {
-                    (states[count], values[held]) = (held, *ship);
+                    (states[count], *value) = (held, *ship);
                     count += 1;
                 }
             }

@@ -157,7 +157,7 @@ impl<'a> Search<'a> {
     }
 
     /// Whether memory and pins let a tier run a range.
-    fn may_run(&self, tier: usize, from: usize, to: usize) -> bool {
+    pub(super) fn may_run(&self, tier: usize, from: usize, to: usize) -> bool {
         if from == to {
             return true;
         }

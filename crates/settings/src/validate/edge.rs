@@ -3,7 +3,7 @@
 use super::{Names, elements, engine, identity, known, listeners, log, parse, size, span};
 use crate::edge::{
     CloudAddress, CodecChoice, EdgeLimits, EdgeSettings, ExitChoice, ExpectedLink, Fallback, LinkSettings,
-    ModelSettings, PlanSettings, PowerModel, Split,
+    ModelSettings, PlanSettings, PowerModel, RaceChoice, Split,
 };
 use crate::error::{Problems, SettingsError};
 use crate::leaf::{FilePath, Joules, Place, Rate, Span, Watts};
@@ -144,6 +144,7 @@ fn models(
                 audit: raw.audit.or(known(default::AUDIT)),
                 audit_bytes: size(raw.audit_bytes, default::AUDIT_BYTES),
                 fallback: raw.fallback.or(Fallback::Required),
+                race: raw.race.or(RaceChoice::Deadline),
                 deadline: span(raw.deadline, default::DEADLINE),
             })
         })
@@ -217,6 +218,8 @@ fn link(said: Said<RawLink>, root: &Origin, problems: &Problems) -> LinkSettings
         stall: span(raw.stall, default::STALL),
         idle_timeout: span(raw.idle_timeout, default::IDLE_TIMEOUT),
         keep_alive: span(raw.keep_alive, default::KEEP_ALIVE),
+        congestion: raw.congestion.or_default(),
+        tcp: raw.tcp.or_default(),
     };
     if link.keep_alive >= link.stall {
         let message = "must be shorter than `stall`, or a slow answer looks like a lost link";

@@ -1,116 +1,50 @@
 //! One direction of a link, as arithmetic: when does a datagram arrive that was handed over now?
 //!
-//! A datagram waits until those before it are sent, takes `size / rate` to be sent itself, and
+//! A datagram waits until those before it are sent, is sent as fast as the capacity allows, and
 //! arrives `delay` later. While it waits it takes room in a queue; where there is none it is
-//! dropped, newest first (drop tail). The datagram that is being sent takes no room, as in a
+//! dropped, newest first (drop tail). The datagram that is first in line takes no room, as in a
 //! network interface: an idle link takes any datagram, with any queue.
 //!
 //! All instants follow from the settings and from when datagrams were offered, never from when the
-//! caller found the time to look: a caller that is late once is not late afterwards.
+//! caller found the time to look: a caller that is late once is not late afterwards. What chance
+//! does to a datagram is decided when it is offered: the same datagrams meet the same fate.
 
-use std::collections::VecDeque;
+use super::faults::{Chance, Fate};
+use super::settings::{MAX_HELD, PipeSettings};
+use super::transmitter::Transmitter;
+use crate::trace::Capacity;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
-
-/// What a datagram costs beyond its payload: a header of IPv4 (20 bytes) and of UDP (8).
-pub const OVERHEAD: u64 = 28;
-
-const MIN_RATE: f64 = 1.0;
-const MAX_RATE: f64 = 12.5e9;
-const MAX_DELAY: Duration = Duration::from_secs(60);
-const MAX_HELD: f64 = (256 << 20) as f64;
-
-/// Rate, delay and queue of one direction: checked numbers.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct PipeSettings {
-    rate: f64,
-    delay: Duration,
-    queue: u64,
-}
-
-/// Why there is no such link.
-#[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
-pub enum InvalidPipe {
-    /// Nothing would ever arrive.
-    #[error("the rate of a link is 0 bytes/s: nothing would ever arrive (to black it out, pause it)")]
-    NoRate,
-    /// Not a number, negative, or beyond what can be emulated.
-    #[error("the rate of a link is {0} bytes/s; it must be from {MIN_RATE} to {MAX_RATE} bytes/s")]
-    Rate(f64),
-    /// Longer than any network.
-    #[error("the delay of a link is {} s; at most {} s are emulated", .0.as_secs_f64(), MAX_DELAY.as_secs())]
-    Delay(Duration),
-    /// Queue and datagrams under way would not fit in memory.
-    #[error("a link of {rate} bytes/s, {} s and a queue of {queue} bytes may hold more than 256 MiB", .delay.as_secs_f64())]
-    Memory {
-        /// Bytes per second.
-        rate: f64,
-        /// One way.
-        delay: Duration,
-        /// Bytes.
-        queue: u64,
-    },
-}
-
-impl PipeSettings {
-    /// `rate` in bytes per second, `delay` one way, `queue` in bytes that may wait to be sent.
-    /// All three count [`OVERHEAD`] for each datagram.
-    pub fn new(rate: f64, delay: Duration, queue: u64) -> Result<Self, InvalidPipe> {
-        if rate == 0.0 {
-            return Err(InvalidPipe::NoRate);
-        }
-        if !(MIN_RATE..=MAX_RATE).contains(&rate) {
-            return Err(InvalidPipe::Rate(rate));
-        }
-        if delay > MAX_DELAY {
-            return Err(InvalidPipe::Delay(delay));
-        }
-        if rate * delay.as_secs_f64() + queue as f64 > MAX_HELD {
-            return Err(InvalidPipe::Memory { rate, delay, queue });
-        }
-        Ok(Self { rate, delay, queue })
-    }
-
-    /// Bytes per second.
-    pub fn rate(&self) -> f64 {
-        self.rate
-    }
-
-    /// One way.
-    pub fn delay(&self) -> Duration {
-        self.delay
-    }
-
-    /// Bytes that may wait.
-    pub fn queue(&self) -> u64 {
-        self.queue
-    }
-
-    /// To the nearest nanosecond: at most 2^32 s.
-    fn sending(&self, bytes: u32) -> Duration {
-        Duration::from_secs_f64(f64::from(bytes) / self.rate)
-    }
-}
 
 /// What becomes of a datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It arrives then, unless the settings change before it is sent.
+    /// It arrives then, unless a blackout begins before, or the settings change before it is sent.
     Deliver(Instant),
+    /// It takes its turn like others, and does not arrive.
+    Lost,
     /// The queue is full, or the link is blacked out.
     Dropped,
 }
 
-/// What went through, and what did not. Bytes count [`OVERHEAD`].
+/// What went through, and what did not, as of the last look. Bytes count
+/// [`OVERHEAD`](super::OVERHEAD).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PipeStats {
     /// Datagrams that arrived.
     pub delivered: u64,
     /// Their bytes.
     pub delivered_bytes: u64,
-    /// Datagrams that found the queue full.
+    /// Those of them that chance made late.
+    pub reordered: u64,
+    /// Datagrams that found the queue full, or 256 MiB under way.
     pub dropped: u64,
     /// Their bytes.
     pub dropped_bytes: u64,
+    /// Datagrams that were sent and lost on the way, by chance.
+    pub lost: u64,
+    /// Their bytes.
+    pub lost_bytes: u64,
     /// Datagrams lost in a blackout: offered during one, or under way when it began.
     pub blacked_out: u64,
     /// Datagrams that are waiting, being sent, or on their way now.
@@ -121,17 +55,21 @@ pub struct PipeStats {
 #[derive(Debug)]
 pub struct Pipe<T> {
     settings: PipeSettings,
-    /// In the order in which they were offered, are sent, and arrive.
-    held: VecDeque<Held<T>>,
-    /// Those before this index were being sent, or were sent, when last looked at.
-    first_waiting: usize,
-    /// Bytes of those from `first_waiting` on.
-    waiting: u64,
-    /// When the last datagram that was accepted is sent.
-    busy_until: Option<Instant>,
-    /// When it arrives: those after it arrive no earlier, even if the delay shrinks.
+    transmitter: Transmitter,
+    chance: Chance,
+    /// By arrival, then in the order in which they were offered, are sent, and arrive unless late.
+    held: BTreeMap<(Instant, u64), Held<T>>,
+    held_bytes: u64,
+    offered: u64,
+    /// When those who wait become the first in line, and their bytes.
+    waiting: VecDeque<(Instant, u64)>,
+    waiting_bytes: u64,
+    /// None but late ones arrive before those that were sent before them, even if the delay shrinks.
     last_arrival: Option<Instant>,
-    blackout: bool,
+    paused: bool,
+    /// From when scheduled blackouts are counted, and until when they were looked for.
+    blackouts_since: Instant,
+    looked: Instant,
     stats: PipeStats,
 }
 
@@ -139,118 +77,150 @@ pub struct Pipe<T> {
 struct Held<T> {
     item: T,
     bytes: u64,
-    starts: Instant,
     sent: Instant,
-    arrives: Instant,
+    fate: Fate,
 }
 
 impl<T> Pipe<T> {
-    /// An idle pipe.
-    pub fn new(settings: PipeSettings) -> Self {
+    /// An idle pipe, whose traces and blackouts begin now.
+    pub fn new(settings: PipeSettings, now: Instant) -> Self {
         Self {
+            transmitter: Transmitter::new(settings.trace().clone(), settings.offset(), now),
+            chance: Chance::new(settings.seed()),
             settings,
-            held: VecDeque::new(),
-            first_waiting: 0,
-            waiting: 0,
-            busy_until: None,
+            held: BTreeMap::new(),
+            held_bytes: 0,
+            offered: 0,
+            waiting: VecDeque::new(),
+            waiting_bytes: 0,
             last_arrival: None,
-            blackout: false,
+            paused: false,
+            blackouts_since: now,
+            looked: now,
             stats: PipeStats::default(),
         }
     }
 
-    /// Takes a datagram of so many bytes, [`OVERHEAD`] included, or drops it.
+    /// Takes a datagram of so many bytes, [`OVERHEAD`](super::OVERHEAD) included, or drops it.
     pub fn offer(&mut self, now: Instant, bytes: u32, item: T) -> Verdict {
-        if self.blackout {
+        self.look(now);
+        if self.paused || self.settings.blackouts().on(now.saturating_duration_since(self.blackouts_since)) {
             self.stats.blacked_out += 1;
             return Verdict::Dropped;
         }
-        self.start_due(now);
-        let starts = self.busy_until.map_or(now, |busy| busy.max(now));
-        if starts > now && self.waiting + u64::from(bytes) > self.settings.queue {
+        let (starts, bytes) = (self.transmitter.free(now), u64::from(bytes));
+        let is_full = starts > now && self.waiting_bytes + bytes > self.settings.queue();
+        // A trace may be far above its mean for as long as the delay.
+        if is_full || self.held_bytes + bytes > MAX_HELD {
             self.stats.dropped += 1;
-            self.stats.dropped_bytes += u64::from(bytes);
+            self.stats.dropped_bytes += bytes;
             return Verdict::Dropped;
         }
-        let sent = starts + self.settings.sending(bytes);
-        let arrives = sent + self.settings.delay;
-        let arrives = self.last_arrival.map_or(arrives, |last| last.max(arrives));
-        self.busy_until = Some(sent);
-        self.last_arrival = Some(arrives);
-        self.held.push_back(Held { item, bytes: u64::from(bytes), starts, sent, arrives });
-        self.waiting += u64::from(bytes);
-        self.start_due(now);
-        Verdict::Deliver(arrives)
+        if starts > now {
+            self.wait_until(starts, bytes);
+        }
+        let sent = self.transmitter.send(now, Capacity::bytes(bytes));
+        let fate = self.chance.next(self.settings.loss(), self.settings.late());
+        let arrives = self.hold(self.offered, Held { item, bytes, sent, fate });
+        self.offered += 1;
+        if fate == Fate::Lost { Verdict::Lost } else { Verdict::Deliver(arrives) }
     }
 
     /// The next datagram that has arrived; call until there is none.
     pub fn poll(&mut self, now: Instant) -> Option<T> {
-        self.start_due(now);
-        if self.next_arrival()? > now {
-            return None;
-        }
-        let held = self.held.pop_front()?;
-        self.first_waiting = self.first_waiting.saturating_sub(1);
-        self.stats.delivered += 1;
-        self.stats.delivered_bytes += held.bytes;
-        Some(held.item)
-    }
-
-    /// When [`Pipe::poll`] has something next.
-    pub fn next_arrival(&self) -> Option<Instant> {
-        self.held.front().map(|held| held.arrives)
-    }
-
-    /// Changes the settings. What is not yet sent is sent at the new rate from now on, also the
-    /// rest of a datagram that is being sent, and has the new delay; what is on its way keeps the
-    /// old one. A queue that shrank drops nothing that it already holds.
-    pub fn set(&mut self, now: Instant, settings: PipeSettings) {
-        let slower = self.settings.rate / settings.rate;
-        let moved = |at: Instant| {
-            // Sending is continuous from now until the last is sent, so time left scales as a whole.
-            now + at.saturating_duration_since(now).mul_f64(slower)
-        };
-        let mut last = None;
-        for held in &mut self.held {
-            if held.sent > now {
-                if held.starts > now {
-                    held.starts = moved(held.starts);
-                }
-                held.sent = moved(held.sent);
-                let arrives = held.sent + settings.delay;
-                held.arrives = last.map_or(arrives, |last: Instant| last.max(arrives));
+        self.look(now);
+        loop {
+            let next = self.held.first_entry().filter(|next| next.key().0 <= now)?;
+            let Held { item, bytes, fate, .. } = next.remove();
+            self.held_bytes -= bytes;
+            if fate == Fate::Lost {
+                self.stats.lost += 1;
+                self.stats.lost_bytes += bytes;
+                continue;
             }
-            last = Some(held.arrives);
+            self.stats.reordered += u64::from(matches!(fate, Fate::Late(_)));
+            self.stats.delivered += 1;
+            self.stats.delivered_bytes += bytes;
+            return Some(item);
         }
-        self.busy_until = self.busy_until.map(|busy| if busy > now { moved(busy) } else { busy });
-        self.last_arrival = last;
-        self.settings = settings;
+    }
+
+    /// When [`Pipe::poll`] may have something next.
+    pub fn next_arrival(&self) -> Option<Instant> {
+        self.held.keys().next().map(|(arrives, _)| *arrives)
+    }
+
+    /// Changes the settings. What is not yet sent is sent with the new capacity from now on, also
+    /// the rest of a datagram that is being sent, and has the new delay; what is on its way keeps
+    /// the old one. A queue that shrank drops nothing that it already holds, and what chance decided
+    /// stays.
+    ///
+    /// A trace, a schedule of blackouts or a seed that is another one begins now; one that is the
+    /// same goes on.
+    pub fn set(&mut self, now: Instant, settings: PipeSettings) {
+        self.look(now);
+        if settings.seed() != self.settings.seed() {
+            self.chance = Chance::new(settings.seed());
+        }
+        if settings.loss() != self.settings.loss() {
+            self.chance.forget();
+        }
+        if settings.blackouts() != self.settings.blackouts() {
+            self.blackouts_since = now;
+        }
+        let backlog = self.transmitter.backlog(now);
+        let old = std::mem::replace(&mut self.settings, settings);
+        let (trace, offset) = (self.settings.trace(), self.settings.offset());
+        let anew = (trace, offset) != (old.trace(), old.offset());
+        if anew {
+            self.transmitter = Transmitter::new(trace.clone(), offset, now);
+            (self.waiting_bytes, self.waiting) = (0, VecDeque::new());
+        }
+        self.last_arrival = None;
+        self.held_bytes = 0;
+        let mut held: Vec<_> = std::mem::take(&mut self.held).into_iter().collect();
+        held.sort_unstable_by_key(|((_, number), _)| *number);
+        let unsent: u64 = held.iter().map(|(_, held)| if held.sent > now { held.bytes } else { 0 }).sum();
+        // The first one's part that is sent is in no backlog.
+        let mut gone = Capacity::bytes(unsent).less(backlog);
+        for ((arrives, number), mut held) in held {
+            if held.sent <= now {
+                self.keep(arrives, number, held);
+                continue;
+            }
+            if anew {
+                let starts = self.transmitter.free(now);
+                if starts > now {
+                    self.wait_until(starts, held.bytes);
+                }
+                let left = Capacity::bytes(held.bytes).less(std::mem::take(&mut gone));
+                held.sent = self.transmitter.send(now, left);
+            }
+            self.hold(number, held);
+        }
     }
 
     /// Loses everything that is under way, and everything that is offered until
     /// [`Pipe::resume`].
-    pub fn pause(&mut self) {
-        self.blackout = true;
-        self.stats.blacked_out += self.held.len() as u64;
-        self.held.clear();
-        (self.first_waiting, self.waiting) = (0, 0);
-        (self.busy_until, self.last_arrival) = (None, None);
+    pub fn pause(&mut self, now: Instant) {
+        self.look(now);
+        self.paused = true;
+        self.lose(now);
     }
 
     /// Carries datagrams again.
     pub fn resume(&mut self) {
-        self.blackout = false;
+        self.paused = false;
     }
 
     /// Bytes that are accepted and not yet sent, the rest of the datagram being sent included.
     pub fn backlog(&self, now: Instant) -> u64 {
-        let left = self.busy_until.map_or(Duration::ZERO, |busy| busy.saturating_duration_since(now));
-        (left.as_secs_f64() * self.settings.rate).round() as u64
+        self.transmitter.backlog(now).as_bytes().round() as u64
     }
 
     /// As it is now.
-    pub fn settings(&self) -> PipeSettings {
-        self.settings
+    pub fn settings(&self) -> &PipeSettings {
+        &self.settings
     }
 
     /// Since the pipe was made.
@@ -258,12 +228,51 @@ impl<T> Pipe<T> {
         PipeStats { under_way: self.held.len() as u64, ..self.stats }
     }
 
-    /// Takes what is being sent by now out of the queue's bytes.
-    fn start_due(&mut self, now: Instant) {
-        while let Some(held) = self.held.get(self.first_waiting).filter(|held| held.starts <= now) {
-            self.waiting -= held.bytes;
-            self.first_waiting += 1;
+    /// Catches up with the clock: blackouts that began, and who waits no more.
+    fn look(&mut self, now: Instant) {
+        let since = |at: Instant| at.saturating_duration_since(self.blackouts_since);
+        let began = self.settings.blackouts().first_begun(since(self.looked), since(now));
+        self.looked = self.looked.max(now);
+        if let Some(began) = began {
+            // All that is held was offered by the last look, before it began.
+            self.lose(self.blackouts_since + began);
         }
+        while let Some((_, bytes)) = self.waiting.front().filter(|(starts, _)| *starts <= now) {
+            self.waiting_bytes -= bytes;
+            self.waiting.pop_front();
+        }
+    }
+
+    /// All that has not arrived by then.
+    fn lose(&mut self, at: Instant) {
+        let lost = self.held.split_off(&(at + Duration::from_nanos(1), 0));
+        self.stats.blacked_out += lost.len() as u64;
+        self.held_bytes = self.held.values().map(|held| held.bytes).sum();
+        self.transmitter.clear();
+        (self.waiting_bytes, self.waiting) = (0, VecDeque::new());
+        self.last_arrival = None;
+    }
+
+    fn wait_until(&mut self, starts: Instant, bytes: u64) {
+        self.waiting.push_back((starts, bytes));
+        self.waiting_bytes += bytes;
+    }
+
+    /// Until it arrives: when that is.
+    fn hold(&mut self, number: u64, held: Held<T>) -> Instant {
+        let arrives = held.sent + self.settings.delay();
+        let arrives = self.last_arrival.map_or(arrives, |last| last.max(arrives));
+        let late = if let Fate::Late(extra) = held.fate { extra } else { Duration::ZERO };
+        self.keep(arrives + late, number, held)
+    }
+
+    fn keep(&mut self, arrives: Instant, number: u64, held: Held<T>) -> Instant {
+        if !matches!(held.fate, Fate::Late(_)) {
+            self.last_arrival = Some(arrives);
+        }
+        self.held_bytes += held.bytes;
+        self.held.insert((arrives, number), held);
+        arrives
     }
 }
 

@@ -1,10 +1,11 @@
 use super::budget::Share;
+use super::once::{Found, Key, Waiter};
 use super::{Begun, Handler, Shared};
 use crate::close;
 use crate::stream::{Receiver, SendError, Sender, all_made};
 use kerf_identity::PeerIdentity;
 use kerf_wire::{Decoder, Frame, Reason, Refusal, Request, RequestId, Response};
-use quinn::{ReadError, RecvStream, SendStream, VarInt};
+use quinn::{ConnectionError, ReadError, RecvStream, SendStream, StoppedError, VarInt};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -24,17 +25,31 @@ pub(super) async fn serve(incoming: Incoming, handler: Arc<dyn Handler>, shared:
     let _running = Running::new(&shared.running);
     let mut sender = Sender::new(send, close::INTERNAL);
     let mut receiver = Receiver::new(receive);
-    let (response, share) = match receive_request(&mut receiver, &peer, handler.as_ref(), &shared).await {
-        Ok(Received { request, begun, share }) => {
-            let id = request.id;
-            let handling = match begun {
-                Some(begun) => begun.handle(request, receiver.arrival()),
-                None => handler.handle(&peer, request, receiver.arrival()),
+    let (response, key) = match receive_request(&mut receiver, &peer, handler.as_ref(), &shared).await {
+        Ok(Received::New { key, request, begun, share }) => {
+            let arrival = receiver.arrival();
+            let run = || {
+                let handling = match begun {
+                    Some(begun) => begun.handle(request, arrival),
+                    None => handler.handle(&peer, request, arrival),
+                };
+                async move {
+                    let response = handling.await;
+                    drop(share);
+                    response
+                }
             };
-            let stopped = sender.stream.stopped();
-            tokio::select! {
-                response = handling => (response, Some(share)),
-                _ = stopped => return tracing::debug!(%peer, %id, "taken back"),
+            match await_response(&mut sender, shared.once.enter(key.clone(), run), &peer).await {
+                Some(response) => (response, Some(key)),
+                None => return,
+            }
+        }
+        Ok(Received::Copy { key, found }) => {
+            tracing::debug!(%peer, ?key, "a copy");
+            receiver.stop(close::REFUSED);
+            match await_response(&mut sender, found, &peer).await {
+                Some(response) => (response, Some(key)),
+                None => return,
             }
         }
         Err(End::Refuse(refusal)) => {
@@ -50,18 +65,62 @@ pub(super) async fn serve(incoming: Incoming, handler: Arc<dyn Handler>, shared:
         Err(End::Gone) => return,
     };
     let delivery = deliver(&mut sender, response, chunks, &shared);
-    if tokio::time::timeout(shared.config.payload_timeout, delivery).await.is_err() {
-        tracing::warn!(%peer, "a response was not taken in time");
+    match tokio::time::timeout(shared.config.payload_timeout, delivery).await {
+        Ok(true) => {}
+        Ok(false) => key.iter().for_each(|key| shared.once.forget(key)),
+        Err(_) => tracing::warn!(%peer, "a response was not taken in time"),
     }
-    drop(share);
 }
 
-/// A request of which all is there.
-struct Received {
-    request: Request,
-    /// What the handler began to make of it.
-    begun: Option<Box<dyn Begun>>,
-    share: Share,
+/// The response, for as long as it is wanted.
+async fn await_response(sender: &mut Sender, found: Found, peer: &PeerIdentity) -> Option<Response> {
+    let mut waiter: Waiter = match found {
+        Found::Answered(response) => return Some(response),
+        Found::Running(waiter) => waiter,
+    };
+    let stopped = sender.stream.stopped();
+    tokio::select! {
+        response = waiter.response() => {
+            if response.is_none() {
+                tracing::error!(%peer, "a request's task failed");
+            }
+            response
+        }
+        ended = stopped => {
+            if let Err(StoppedError::ConnectionLost(error)) = ended
+                && may_return(&error)
+            {
+                tracing::debug!(%peer, %error, "goes on for a client that may be back");
+                waiter.leave();
+            } else {
+                tracing::debug!(%peer, "taken back");
+            }
+            None
+        }
+    }
+}
+
+/// Whether who lost the connection so may ask again on another one.
+fn may_return(error: &ConnectionError) -> bool {
+    match error {
+        ConnectionError::ApplicationClosed(closed) => closed.error_code == close::LOST,
+        ConnectionError::TimedOut | ConnectionError::Reset => true,
+        _ => false,
+    }
+}
+
+/// What came.
+enum Received {
+    /// A request of which all is there.
+    New {
+        key: Key,
+        request: Request,
+        /// What the handler began to make of it.
+        begun: Option<Box<dyn Begun>>,
+        share: Share,
+    },
+    /// The start of one that is known.
+    Copy { key: Key, found: Found },
 }
 
 /// How a request ends that reaches no handler.
@@ -73,9 +132,17 @@ enum End {
     Gone,
 }
 
+/// A request whose header was judged.
+struct Admitted {
+    id: RequestId,
+    key: Key,
+    share: Share,
+    until: Duration,
+}
+
 async fn receive_request(
     receiver: &mut Receiver,
-    peer: &PeerIdentity,
+    peer: &Arc<PeerIdentity>,
     handler: &dyn Handler,
     shared: &Shared,
 ) -> Result<Received, End> {
@@ -85,12 +152,12 @@ async fn receive_request(
         |id, reason, message| End::Refuse(Refusal { id, node: shared.node.to_string(), reason, message });
     let started = Instant::now();
     // Set when the header has been judged.
-    let mut admitted: Option<(RequestId, Share, Duration)> = None;
+    let mut admitted: Option<Admitted> = None;
     let mut begun: Option<Box<dyn Begun>> = None;
     loop {
         let limit = match &admitted {
             None => config.header_timeout.saturating_sub(started.elapsed()),
-            Some((_, _, until)) => config.payload_idle.min(until.saturating_sub(started.elapsed())),
+            Some(Admitted { until, .. }) => config.payload_idle.min(until.saturating_sub(started.elapsed())),
         };
         let more = match tokio::time::timeout(limit, receiver.next()).await {
             Ok(Ok(chunks)) => {
@@ -105,10 +172,10 @@ async fn receive_request(
             Ok(Err(_)) => return Err(End::Reset(close::INTERNAL)),
             Err(_) => {
                 return Err(match (&admitted, decoder.header()) {
-                    (Some((id, ..)), Some(header)) if started.elapsed() >= header.deadline => {
+                    (Some(Admitted { id, .. }), Some(header)) if started.elapsed() >= header.deadline => {
                         refuse(*id, Reason::DeadlinePassed, "the payload came too slowly".into())
                     }
-                    (Some((id, ..)), _) => {
+                    (Some(Admitted { id, .. }), _) => {
                         let message = format!("the payload stalled for {} ms", limit.as_millis());
                         refuse(*id, Reason::Failed, message)
                     }
@@ -124,6 +191,10 @@ async fn receive_request(
             && let Some(header) = decoder.header()
         {
             let id = header.id;
+            let key = Key::new(peer, header);
+            if let Some(found) = shared.once.find(&key) {
+                return Ok(Received::Copy { key, found });
+            }
             if *shared.draining.borrow() {
                 return Err(refuse(id, Reason::Draining, "the node is going away".into()));
             }
@@ -132,7 +203,8 @@ async fn receive_request(
                 let message = format!("no memory for {} bytes of tensors now", header.memory());
                 return Err(refuse(id, Reason::Overloaded, message));
             };
-            admitted = Some((id, share, header.deadline.min(config.payload_timeout)));
+            let until = header.deadline.min(config.payload_timeout);
+            admitted = Some(Admitted { id, key, share, until });
             begun = handler.begin(peer, header);
         }
         if let Some(begun) = &mut begun {
@@ -144,10 +216,10 @@ async fn receive_request(
         let id = decoder.id();
         let finished = decoder.finish();
         return match (finished, admitted) {
-            (Ok(mut request), Some((_, share, _))) => {
+            (Ok(mut request), Some(Admitted { key, share, .. })) => {
                 let spent = receiver.began().map_or(Duration::ZERO, |began| began.elapsed());
                 request.deadline = request.deadline.saturating_sub(spent);
-                Ok(Received { request, begun, share })
+                Ok(Received::New { key, request, begun, share })
             }
             (Err(error), _) => match id {
                 Some(id) => Err(refuse(id, error.reason(), error.to_string())),
@@ -158,31 +230,41 @@ async fn receive_request(
     }
 }
 
-/// Returns when the client has it all, or does not want it.
-async fn deliver(sender: &mut Sender, response: Response, chunks: bool, shared: &Shared) {
+/// Returns when the client has it all, or does not want it. Whether the response is one that can be
+/// sent, now or again.
+async fn deliver(sender: &mut Sender, response: Response, chunks: bool, shared: &Shared) -> bool {
     let limits = &shared.config.limits;
     if let Response::Answer(answer) = &response
         && !chunks
     {
         all_made(&answer.tensors).await;
     }
+    if let Response::Answer(answer) = &response {
+        sender.set_size(answer.tensors.iter().map(|tensor| tensor.data.bytes()).sum());
+    }
+    let mut sound = true;
     let frame = Frame::of_response(&response, limits).or_else(|error| {
+        sound = false;
         tracing::error!(id = %response.id(), %error, "a response cannot be sent");
         let node = shared.node.to_string();
         let message = format!("the response cannot be sent: {error}");
         let refusal = Refusal { id: response.id(), node, reason: Reason::Failed, message };
         Frame::of_response(&Response::Refusal(refusal), limits)
     });
-    let Ok(frame) = frame else { return };
+    let Ok(frame) = frame else { return false };
     match sender.send(frame).await {
         Ok(()) => {
             // Done only once acknowledged: a connection closed earlier would lose the rest.
             let _ = sender.stream.stopped().await;
             sender.done();
+            sound
         }
-        Err(SendError::Abandoned(error)) => tracing::error!(id = %response.id(), %error, "half a response"),
+        Err(SendError::Abandoned(error)) => {
+            tracing::error!(id = %response.id(), %error, "half a response");
+            false
+        }
         // Not wanted any more.
-        Err(SendError::Write(_)) => {}
+        Err(SendError::Write(_)) => sound,
     }
 }
 

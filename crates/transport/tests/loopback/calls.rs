@@ -155,7 +155,7 @@ async fn a_handler_that_panics_costs_its_request_only() {
 /// A client that writes what it likes.
 async fn raw(running: &Running) -> quinn::Connection {
     let edge = identity(&running.authority, &running.authority, Role::Edge, "gw-1", SystemTime::now());
-    let mut tls = edge.client_config("cloud-1").unwrap();
+    let (mut tls, _) = edge.client_config("cloud-1").unwrap();
     tls.alpn_protocols = vec![kerf_wire::ALPN.to_vec()];
     let tls = quinn::crypto::rustls::QuicClientConfig::try_from(tls).unwrap();
     let mut endpoint = quinn::Endpoint::client((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
@@ -166,7 +166,8 @@ async fn raw(running: &Running) -> quinn::Connection {
 #[tokio::test]
 async fn bytes_that_are_no_request_are_refused_where_they_name_one_and_reset_where_not() {
     let pause = Duration::from_millis(200);
-    let config = Config { header_timeout: pause, payload_idle: pause, ..Config::default() };
+    // All of them name the same request: none is to be taken for a copy of the good one.
+    let config = Config { header_timeout: pause, payload_idle: pause, answers: 0, ..Config::default() };
     let running = start(Node::echo(), config);
     let connection = raw(&running).await;
     let frame = Bytes::from(encode_request(&request(5, 100), &Limits::default()).unwrap().concat());

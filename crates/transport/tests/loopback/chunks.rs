@@ -63,7 +63,8 @@ async fn peers_that_know_chunks_use_them_and_others_get_all_at_once() {
         let (maker, request) = made_later(1);
         let (response, ()) = tokio::join!(connection.call(&request, STALL), make(maker));
         assert_eq!(answer(response.unwrap()).tensors[0].data.whole().unwrap(), &all(), "{here}, {there}");
-        // Sent again, all of it is there.
+        // Sent again, all of it is there; not as a copy, which would not be read.
+        let request = Request { id: RequestId([0xee; 16]), ..request };
         let again = answer(connection.call(&request, STALL).await.unwrap());
         assert_eq!(again.tensors[0].data.whole().unwrap(), &all());
         assert_eq!(*chunked.lock().unwrap(), [here && there, false], "{here}, {there}");
@@ -199,7 +200,7 @@ async fn tensors_are_taken_while_they_arrive_at_both_ends() {
     for tensors in [vec![whole.clone()], vec![whole.clone(), other.clone()]] {
         let mut taken = Taken(b"of an attempt that failed".to_vec());
         let request = Request { tensors: tensors.clone(), ..request(1, 0) };
-        let mut answer = answer(connection.call_into(&request, STALL, &mut taken).await.unwrap());
+        let mut answer = answer(connection.call_into(&request, STALL, &mut taken).await.unwrap().response);
         assert_eq!(answer.tensors[0].data, Payload::Taken { bytes: all().len() as u64 });
         answer.tensors[0].data = taken.0.into();
         assert_eq!(answer.tensors, tensors);

@@ -7,7 +7,11 @@ mod calls;
 mod chunks;
 mod drain;
 mod loss;
+mod moves;
+mod once;
 mod relay;
+mod resume;
+mod tcp;
 mod trust;
 
 use kerf_identity::{Authority, Identity, PeerIdentity, Role};

@@ -1,8 +1,8 @@
 //! A link that can be cut, or made long.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::net::UdpSocket;
 use tokio::sync::watch;
@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 pub(crate) struct Relay {
     pub(crate) address: SocketAddr,
     cut: Arc<AtomicBool>,
+    sent: Arc<Mutex<Vec<Vec<u8>>>>,
     _tasks: JoinSet<()>,
 }
 
@@ -23,14 +24,16 @@ impl Relay {
         back.connect(server).await.unwrap();
         let address = front.local_addr().unwrap();
         let cut = Arc::new(AtomicBool::new(false));
+        let sent = Arc::<Mutex<Vec<Vec<u8>>>>::default();
         let (client, clients) = watch::channel(address);
         let mut tasks = JoinSet::new();
         tasks.spawn({
-            let (front, back, cut) = (front.clone(), back.clone(), cut.clone());
+            let (front, back, cut, sent) = (front.clone(), back.clone(), cut.clone(), sent.clone());
             async move {
                 let mut buffer = vec![0; 65_536];
                 while let Ok((length, from)) = front.recv_from(&mut buffer).await {
                     client.send_replace(from);
+                    sent.lock().unwrap().push(buffer[..length].to_vec());
                     if !cut.load(Ordering::SeqCst) {
                         let (back, datagram) = (back.clone(), buffer[..length].to_vec());
                         tokio::spawn(async move {
@@ -57,7 +60,12 @@ impl Relay {
                 }
             }
         });
-        Self { address, cut, _tasks: tasks }
+        Self { address, cut, sent, _tasks: tasks }
+    }
+
+    /// All datagrams that the client sent.
+    pub(crate) fn sent(&self) -> Vec<Vec<u8>> {
+        self.sent.lock().unwrap().clone()
     }
 
     /// From now on nothing passes, either way, and nobody is told.

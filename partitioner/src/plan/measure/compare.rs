@@ -143,7 +143,7 @@ impl Errors {
 
 impl Measured {
     pub(super) fn new(setting: &Setting, profiles: [&Profile; 2]) -> Self {
-        let (up, down) = (setting.link.up, setting.link.down);
+        let (up, down) = (&setting.link.up, &setting.link.down);
         let link = format!(
             "emulated link: {} up, {} down, {} round trip, {} of queue up",
             print::rate(up.rate() * 8.0),

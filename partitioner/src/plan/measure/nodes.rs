@@ -7,9 +7,9 @@ use edge_node::EdgeNode;
 use kerf_identity::{Role, passing_certificates};
 use kerf_profile::Profile;
 use kerf_settings::{
-    CloudAddress, CloudLimits, CloudSettings, CodecChoice, EdgeLimits, EdgeSettings, EngineKind,
-    EngineSettings, ExitChoice, Fallback, IdentityFiles, LinkSettings, LogFormat, LogSettings, ModelSettings,
-    PlanSettings, Share, Split,
+    CloudAddress, CloudLimits, CloudSettings, CodecChoice, CongestionChoice, EdgeLimits, EdgeSettings,
+    EngineKind, EngineSettings, ExitChoice, Fallback, IdentityFiles, LinkSettings, LogFormat, LogSettings,
+    ModelSettings, PlanSettings, RaceChoice, Share, Split, TcpChoice,
 };
 use kerf_testbed::link::{self, Link, PipeSettings};
 use std::net::SocketAddr;
@@ -91,7 +91,7 @@ impl Nodes {
         })
         .await
         .context("the cloud node")?;
-        let link = Link::start(setting.link, cloud.quic()).context("the emulated link")?;
+        let link = Link::start(setting.link.clone(), cloud.quic()).context("the emulated link")?;
         Ok(Self { setting, folder, cloud, link })
     }
 
@@ -114,6 +114,7 @@ impl Nodes {
                 exits: ExitChoice::None,
                 audit: Share::NONE,
                 audit_bytes: 0,
+                race: RaceChoice::Never,
                 agreement: Share::ALL,
                 fallback: Fallback::None,
                 deadline: PATIENCE,
@@ -124,6 +125,8 @@ impl Nodes {
                 stall: Duration::from_secs(10),
                 idle_timeout: Duration::from_secs(30),
                 keep_alive: Duration::from_secs(5),
+                congestion: CongestionChoice::default(),
+                tcp: TcpChoice::Never,
             },
             plan: PlanSettings::default(),
             log: quiet(),

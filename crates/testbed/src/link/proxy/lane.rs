@@ -1,6 +1,7 @@
+#![allow(clippy::disallowed_methods, reason = "sockets live in time")]
 //! One direction: the pipe, who waits for it, and what it carries.
 
-use crate::link::{OVERHEAD, Pipe, PipeSettings, PipeStats};
+use crate::link::{OVERHEAD, Pipe, PipeSettings};
 use socket2::SockRef;
 use std::io;
 use std::net::SocketAddr;
@@ -11,7 +12,7 @@ use tokio::net::UdpSocket;
 
 /// A pipe shared by the thread that receives and the one that delivers.
 #[derive(Debug)]
-pub(in crate::link) struct Lane {
+pub(super) struct Lane {
     state: Mutex<State>,
     /// The next arrival is another one.
     changed: Condvar,
@@ -19,8 +20,8 @@ pub(in crate::link) struct Lane {
 }
 
 #[derive(Debug)]
-struct State {
-    pipe: Pipe<Datagram>,
+pub(super) struct State {
+    pub(super) pipe: Pipe<Datagram>,
     stopped: bool,
 }
 
@@ -34,19 +35,19 @@ pub(super) struct Datagram {
 }
 
 impl Lane {
-    pub(super) fn new(settings: PipeSettings) -> Self {
-        let state = State { pipe: Pipe::new(settings), stopped: false };
+    pub(super) fn new(settings: PipeSettings, now: Instant) -> Self {
+        let state = State { pipe: Pipe::new(settings, now), stopped: false };
         Self { state: Mutex::new(state), changed: Condvar::new(), unsent: AtomicU64::new(0) }
     }
 
     /// Hands over what was received just now.
-    pub(super) fn offer(&self, now: Instant, payload: &[u8], mut datagram: Datagram) {
+    pub(super) fn offer(&self, payload: &[u8], mut datagram: Datagram) {
         datagram.payload = payload.into();
-        let mut state = self.lock();
-        let idle = state.pipe.next_arrival().is_none();
-        state.pipe.offer(now, payload.len() as u32 + OVERHEAD as u32, datagram);
-        // None arrives before those that are there already: only the first is worth a wake-up.
-        if idle {
+        let pipe = &mut self.lock().pipe;
+        let next = pipe.next_arrival();
+        pipe.offer(Instant::now(), payload.len() as u32 + OVERHEAD as u32, datagram);
+        // Only one that arrives before all others is worth a wake-up.
+        if pipe.next_arrival() != next {
             self.changed.notify_one();
         }
     }
@@ -86,33 +87,22 @@ impl Lane {
         }
     }
 
-    pub(in crate::link) fn set(&self, settings: PipeSettings) {
-        self.lock().pipe.set(Instant::now(), settings);
+    /// The next arrival may be another one.
+    pub(super) fn wake(&self) {
         self.changed.notify_one();
     }
 
-    pub(in crate::link) fn pause(&self) {
-        self.lock().pipe.pause();
-    }
-
-    pub(in crate::link) fn resume(&self) {
-        self.lock().pipe.resume();
-    }
-
-    pub(in crate::link) fn stats(&self) -> PipeStats {
-        self.lock().pipe.stats()
-    }
-
-    pub(in crate::link) fn unsent(&self) -> u64 {
+    /// Datagrams that the kernel did not take.
+    pub(super) fn unsent(&self) -> u64 {
         self.unsent.load(Ordering::Relaxed)
     }
 
     pub(super) fn stop(&self) {
         self.lock().stopped = true;
-        self.changed.notify_one();
+        self.wake();
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,19 +1,10 @@
-//! The link over real sockets, against arithmetic. Exact counts are tested in virtual time
-//! (`link::pipe`); here bounds leave room for a machine that is busy with other tests.
-
 #![allow(clippy::disallowed_methods, reason = "sockets live in time")]
-#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+//! When datagrams arrive, and how many.
 
-use kerf_testbed::link::{Link, LinkSettings, OVERHEAD};
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use super::*;
+use kerf_testbed::link::PipeSettings;
+use kerf_testbed::trace::{Capacity, Trace};
 use std::sync::{Mutex, PoisonError};
-use std::thread;
-use std::time::{Duration, Instant};
-
-const MS: Duration = Duration::from_millis(1);
-const PATIENCE: Duration = Duration::from_secs(10);
-const QUIET: Duration = Duration::from_millis(500);
-const PAYLOAD: usize = 1200;
 
 /// Of one datagram, on the link.
 const BYTES: f64 = PAYLOAD as f64 + OVERHEAD as f64;
@@ -96,111 +87,39 @@ fn clients_share_the_pipe() {
 }
 
 #[test]
-fn clients_get_their_own_answers() {
-    let server = socket();
-    let link = Link::start(settings(1e6, 5, 100_000), address(&server)).unwrap();
-    for (index, client) in [connected(&link), connected(&link)].iter().enumerate() {
-        client.send(&[index as u8; 10]).unwrap();
-        let mut buffer = [0; 10];
-        let (length, from) = server.recv_from(&mut buffer).unwrap();
-        server.send_to(&buffer[..length], from).unwrap();
-        assert_eq!(client.recv(&mut buffer).unwrap(), 10);
-        assert_eq!(buffer, [index as u8; 10]);
-    }
-    assert_eq!(link.stats().down.delivered, 2);
-    assert_eq!(link.stats().down.delivered_bytes, 2 * (10 + OVERHEAD));
-}
-
-#[test]
-fn a_link_changes_while_it_runs() {
-    let server = socket();
-    let link = Link::start(settings(25e3, 0, 100_000), address(&server)).unwrap();
-    let client = connected(&link);
-    let start = Instant::now();
-    for _ in 0..20 {
-        client.send(&[0; PAYLOAD]).unwrap();
-    }
-    thread::sleep(MS * 50);
-    // 20 datagrams would take 0.98 s; what is left of them is sent within 10 ms now.
-    link.set(settings(2.5e6, 0, 100_000));
-    let arrivals = drain(&server);
-    assert_eq!(arrivals.len(), 20);
-    let last = arrivals[19].at - start;
-    assert!((MS * 55..MS * 500).contains(&last), "{last:?}");
-}
-
-#[test]
-fn a_blackout_is_silent_and_ends() {
-    let server = socket();
-    let link = Link::start(settings(1e6, 500, 64_000), address(&server)).unwrap();
-    let client = connected(&link);
-    client.send(b"under way").unwrap();
-    until(|| link.stats().up.under_way == 1);
-    link.pause();
-    client.send(b"during").unwrap();
-    until(|| link.stats().up.blacked_out == 2);
-    link.resume();
-    client.send(b"after").unwrap();
-    let mut buffer = [0; 16];
-    let length = server.recv(&mut buffer).unwrap();
-    assert_eq!(&buffer[..length], b"after");
-    assert_eq!(link.stats().up.delivered, 1);
-}
-
-#[test]
-fn a_server_may_come_late_and_a_link_leaves_nothing_behind() {
-    let server = socket();
-    let to = address(&server);
-    drop(server);
-    let link = Link::start(settings(1e6, 1, 64_000), to).unwrap();
-    let client = connected(&link);
-    for _ in 0..3 {
-        client.send(b"nobody").unwrap();
-        thread::sleep(MS * 10);
-    }
-    let server = UdpSocket::bind(to).unwrap();
-    server.set_read_timeout(Some(PATIENCE)).unwrap();
-    client.send(b"somebody").unwrap();
-    assert_eq!(server.recv(&mut [0; 16]).unwrap(), 8);
-    let listened = link.address();
-    drop(link);
-    UdpSocket::bind(listened).unwrap();
-}
-
-#[test]
-fn the_largest_datagram_and_the_empty_one_pass() {
-    let server = socket();
-    let link = Link::start(settings(1e8, 0, 1 << 20), address(&server)).unwrap();
-    let client = connected(&link);
-    for length in [0, 65_507, 1] {
-        client.send(&vec![1; length]).unwrap();
-        assert_eq!(server.recv(&mut [0; 65_535]).unwrap(), length);
+fn a_trace_is_carried_as_it_was_recorded() {
+    // 4 Mbit/s with opportunities in pairs, and rates of 2, 0 and 8 Mbit/s.
+    let pairs: String = (1..=60).flat_map(|pair| [pair * 6, pair * 6]).map(|at| format!("{at}\n")).collect();
+    for text in [pairs, "0 2\n0.2 0\n0.3 8\n0.4 8\n".to_owned()] {
+        timed(|| {
+            let server = socket();
+            let trace = Trace::parse(text.as_bytes()).unwrap();
+            let pipe = PipeSettings::over(trace.clone(), MS * 5, 1 << 20).unwrap();
+            let idle = settings(1e9, 0, 1 << 20);
+            let link = Link::start(idle, address(&server)).unwrap();
+            let client = connected(&link);
+            let since = link.set(LinkSettings { up: pipe.clone(), down: pipe });
+            for _ in 0..250 {
+                client.send(&[0; PAYLOAD]).unwrap();
+            }
+            let late: Vec<f64> = drain(&server)
+                .iter()
+                .zip(1..)
+                .map(|(arrival, number)| {
+                    let through = trace.time(Capacity::bytes(number * BYTES as u64)).unwrap() + MS * 5;
+                    (arrival.at - since).as_secs_f64() - through.as_secs_f64()
+                })
+                .collect();
+            // All waited before the first opportunity, or the sender had no core.
+            check(late.len() == 250, || format!("{} of 250 arrived", late.len()))?;
+            let (earliest, median) = (quantile(&late, 0.0), quantile(&late, 0.5));
+            assert!(earliest > -1e-6, "one came early: {late:?}");
+            check(median < 0.03, || format!("{median} s late: {late:?}"))
+        });
     }
 }
 
-#[test]
-fn ipv6_servers_have_ipv6_links() {
-    let Ok(server) = UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)) else {
-        eprintln!("skipped: this machine has no IPv6");
-        return;
-    };
-    let link = Link::start(settings(1e6, 1, 64_000), address(&server)).unwrap();
-    let client = UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)).unwrap();
-    client.send_to(b"six", link.address()).unwrap();
-    assert_eq!(server.recv(&mut [0; 16]).unwrap(), 3);
-}
-
-/// Applications start and drop links inside of their runtime.
-#[tokio::test]
-async fn a_link_lives_inside_a_runtime() {
-    let server = tokio::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-    let link = Link::start(settings(1e6, 1, 64_000), server.local_addr().unwrap()).unwrap();
-    let client = tokio::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-    client.send_to(b"hello", link.address()).await.unwrap();
-    assert_eq!(server.recv(&mut [0; 16]).await.unwrap(), 5);
-}
-
-/// Alone among the tests of this file. A machine that had no core to spare may try again: what is
+/// Alone among the tests of this kind. A machine that had no core to spare may try again: what is
 /// wrong with the link itself stays wrong.
 fn timed(test: impl Fn() -> Result<(), String>) {
     static ALONE: Mutex<()> = Mutex::new(());
@@ -224,12 +143,6 @@ struct Flood {
     arrivals: Vec<Arrival>,
 }
 
-struct Arrival {
-    at: Instant,
-    number: u32,
-    from: SocketAddr,
-}
-
 /// Numbered datagrams from each client in turn, in bursts of a millisecond; what a late burst
 /// missed is made up for. The server stamps what arrives meanwhile.
 fn flood(clients: &[UdpSocket], server: &UdpSocket, rate: f64, duration: Duration) -> Flood {
@@ -251,53 +164,11 @@ fn flood(clients: &[UdpSocket], server: &UdpSocket, rate: f64, duration: Duratio
     })
 }
 
-/// Everything until nothing has come for [`QUIET`].
-fn drain(server: &UdpSocket) -> Vec<Arrival> {
-    server.set_read_timeout(Some(QUIET)).unwrap();
-    let mut buffer = [0; PAYLOAD];
-    let next = || {
-        let (_, from) = server.recv_from(&mut buffer).ok()?;
-        let number = u32::from_be_bytes(buffer[..4].try_into().unwrap());
-        Some(Arrival { at: Instant::now(), number, from })
-    };
-    let arrivals = std::iter::from_fn(next).collect();
-    server.set_read_timeout(Some(PATIENCE)).unwrap();
-    arrivals
-}
-
 /// Within 2%, from the first arrival to the last.
 fn check_rate(arrivals: &[Arrival], rate: f64) -> Result<(), String> {
     let seconds = arrivals[arrivals.len() - 1].at - arrivals[0].at;
     let measured = (arrivals.len() - 1) as f64 * BYTES / seconds.as_secs_f64();
     check((measured / rate - 1.0).abs() < 0.02, || format!("{measured} bytes/s for {rate}"))
-}
-
-fn settings(rate: f64, one_way_ms: u32, queue: u64) -> LinkSettings {
-    LinkSettings::symmetric(rate, MS * 2 * one_way_ms, queue).unwrap()
-}
-
-fn socket() -> UdpSocket {
-    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    socket.set_read_timeout(Some(PATIENCE)).unwrap();
-    socket
-}
-
-fn connected(link: &Link) -> UdpSocket {
-    let socket = socket();
-    socket.connect(link.address()).unwrap();
-    socket
-}
-
-fn address(socket: &UdpSocket) -> SocketAddr {
-    socket.local_addr().unwrap()
-}
-
-fn until(condition: impl Fn() -> bool) {
-    let start = Instant::now();
-    while !condition() {
-        assert!(start.elapsed() < PATIENCE, "it never came");
-        thread::sleep(MS);
-    }
 }
 
 fn quantile(values: &[f64], quantile: f64) -> f64 {
