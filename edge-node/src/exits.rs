@@ -6,8 +6,10 @@
 //! sees is a fair sample of all requests, at the cost of the few that exit.
 
 mod checks;
+mod kept;
 
 pub(crate) use checks::{Check, Checks};
+pub(crate) use kept::Kept;
 
 use kerf_exits::{
     AuditError, AuditFigures, Delay, Drift, DriftFigures, Guard, Loss, Promise, RunLengthError, Thresholds,
@@ -40,6 +42,8 @@ struct State {
     /// The rungs' thresholds, strictest first.
     rungs: Vec<Thresholds>,
     exits: Vec<ExitState>,
+    /// Where the rung outlives the process, if it shall.
+    kept: Option<Kept>,
 }
 
 #[derive(Default)]
@@ -101,6 +105,9 @@ pub enum ExitsError {
     /// The test for drift.
     #[error(transparent)]
     Drift(#[from] RunLengthError),
+    /// Their digest.
+    #[error(transparent)]
+    Digest(#[from] kerf_bundle::ExitsError),
 }
 
 /// How often alarms mean nothing; in words.
@@ -114,10 +121,17 @@ pub(crate) fn false_alarms() -> String {
 }
 
 impl Exits {
-    /// `share` of the requests are audited; checks send at most `bytes` in an hour.
-    pub(crate) fn new(heads: &ModelHeads, share: f64, bytes: u64, now: Instant) -> Result<Self, ExitsError> {
+    /// `share` of the requests are audited; checks send at most `bytes` in an hour. Begins as tight as was kept.
+    pub(crate) fn new(
+        heads: &ModelHeads,
+        share: f64,
+        bytes: u64,
+        kept: Option<Kept>,
+        now: Instant,
+    ) -> Result<Self, ExitsError> {
         let fitted = heads.fitted();
-        let guard = Guard::new(&fitted.certified, FALSE_TIGHTENING)?;
+        let rung = kept::rung(kept.as_ref(), fitted.certified.rungs().len());
+        let guard = Guard::resume(&fitted.certified, FALSE_TIGHTENING, rung)?;
         let exits = fitted.exits.iter().map(|exit| {
             let drift = exit.reference.clone().map(|reference| Drift::new(reference, RUN_LENGTH));
             Ok(ExitState {
@@ -131,7 +145,7 @@ impl Exits {
         let promise = *fitted.certified.promise();
         // Whether the whole model is right nobody knows here.
         let share = if promise.loss() == Loss::Disagreement { share } else { 0.0 };
-        let state = Mutex::new(State { guard, promise, rungs, exits });
+        let state = Mutex::new(State { guard, promise, rungs, exits, kept });
         Ok(Self { state, checks: Checks::new(bytes, now), share })
     }
 
@@ -168,6 +182,7 @@ impl Exits {
             if drift.alarm() && !before {
                 let figures = drift.figures();
                 let tightened = state.guard.caution();
+                kept::keep(state.kept.as_ref(), state.guard.rung());
                 tracing::warn!(
                     exit = %format!("b{}", at.boundary), requests = figures.observed,
                     stability = figures.stability.psi, by_chance = figures.stability.by_chance,
@@ -282,6 +297,7 @@ impl State {
             return;
         }
         let Some(tightened) = self.guard.observe(lost) else { return };
+        kept::keep(self.kept.as_ref(), self.guard.rung());
         tracing::warn!(
             from = tightened.from, to = ?tightened.to, audited = tightened.found.losses.of,
             wrong = tightened.found.losses.same, suspected = tightened.suspected,

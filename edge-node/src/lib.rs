@@ -176,7 +176,8 @@ fn load(
     let mut models = BTreeMap::new();
     for wanted in &settings.models {
         let served = loaded.find(&wanted.name).context("a model vanished while loading")?;
-        let model = models::Model::new(Arc::clone(served), wanted, &settings.plan)?;
+        let model =
+            models::Model::new(Arc::clone(served), wanted, &settings.plan, settings.profiles.as_deref())?;
         model.prepare(model.split())?;
         if let Some(exits) = &model.exits {
             let standing = exits.standing();

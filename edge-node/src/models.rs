@@ -1,10 +1,11 @@
 //! Models as this edge node serves them: loaded, and with their route chosen.
 
-use crate::exits::{Exits, ExitsError, Watch};
+use crate::exits::{Exits, ExitsError, Kept, Watch};
 use kerf_bundle::Coding;
 use kerf_serving::{LoadError, Served};
 pub(crate) use kerf_settings::Fallback;
 use kerf_settings::{CodecChoice, ExitChoice, ModelSettings, PlanSettings, Split};
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -89,6 +90,7 @@ impl Model {
         served: Arc<Served>,
         settings: &ModelSettings,
         plan: &PlanSettings,
+        profiles: Option<&Path>,
     ) -> Result<Self, ModelError> {
         let last = served.last();
         let split = match settings.split {
@@ -116,7 +118,11 @@ impl Model {
         let way = codings(&served, split, &codec, agreement);
         let exits = match (&served.heads, settings.exits) {
             (Some(heads), ExitChoice::Auto) => {
-                let exits = Exits::new(heads, settings.audit.as_f64(), settings.audit_bytes, Instant::now());
+                let kept = profiles.map(|folder| Kept::new(folder, &served.name, heads.exits())).transpose();
+                let (share, bytes) = (settings.audit.as_f64(), settings.audit_bytes);
+                let exits = kept
+                    .map_err(ExitsError::from)
+                    .and_then(|kept| Exits::new(heads, share, bytes, kept, Instant::now()));
                 Some(exits.map_err(|source| ModelError::Exits { model: served.name.clone(), source })?)
             }
             (None, _) | (_, ExitChoice::None) => None,

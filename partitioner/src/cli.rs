@@ -1,6 +1,6 @@
 //! What the user can say; the comments are the `--help`.
 
-use crate::plan::PlanArgs;
+use crate::plan::{PlaceArgs, PlanArgs};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use kerf_preprocess::{Channels, Filter, Layout, PixelType, Resize, Size};
 use kerf_serving::PowerModel;
@@ -59,6 +59,9 @@ pub(crate) struct PackArgs {
     /// The repository's folder; made if it is not there
     #[arg(long, value_name = "DIR")]
     pub(crate) into: PathBuf,
+    /// Outputs to keep, and what they need; the others are not computed any more [default: all]
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
+    pub(crate) outputs: Vec<String>,
     /// Most boundaries to keep, with the inputs and the outputs
     #[arg(long, default_value_t = 16, value_name = "N", value_parser = parse_boundaries)]
     pub(crate) boundaries: usize,
@@ -322,8 +325,15 @@ pub(crate) struct ExitsFitArgs {
     pub(crate) model: PathBuf,
     /// Heads are fitted to these: pictures, .npz files with arrays named as the inputs, or .npy files. Without
     /// --calibrate half of them is kept back to propose and to test thresholds
-    #[arg(long, value_name = "DIR|FILE")]
-    pub(crate) inputs: PathBuf,
+    #[arg(long, value_name = "DIR|FILE", required_unless_present = "declared")]
+    pub(crate) inputs: Option<PathBuf>,
+    /// Outputs that the model was made with as exits: they are used as they are, and nothing is fitted but where
+    /// --boundaries says so. --inputs or --calibrate then propose and test thresholds
+    #[arg(long, value_name = "OUTPUT,…", value_delimiter = ',')]
+    pub(crate) declared: Vec<String>,
+    /// The file that the model was packed from, where --declared outputs were left out of it (`pack --outputs`)
+    #[arg(long, value_name = "MODEL.onnx", requires = "declared")]
+    pub(crate) source: Option<PathBuf>,
     /// Thresholds are proposed on a third of these, and the promise is tested on the rest; they should be
     /// like what will be asked
     #[arg(long, value_name = "DIR|FILE")]
@@ -350,9 +360,8 @@ pub(crate) struct ExitsFitArgs {
     /// The classifier's output, where there are several
     #[arg(long, value_name = "NAME")]
     pub(crate) output: Option<String>,
-    /// Place exits by this device's times instead of by multiplications
-    #[arg(long, value_name = "FILE")]
-    pub(crate) profile: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) place: PlaceArgs,
     /// How often heads see each image: as it is, mirrored, moved a little; the whole model says what each
     /// is [default: until there are 40000, at most 8; 1 where the input is no image]
     #[arg(long, value_name = "N", value_parser = parse_views)]
@@ -372,6 +381,13 @@ pub(crate) struct ExitsFitArgs {
     /// Everything as JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+impl ExitsFitArgs {
+    /// Whether heads are fitted, or all exits are declared.
+    pub(crate) fn fits(&self) -> bool {
+        self.declared.is_empty() || !self.boundaries.is_empty()
+    }
 }
 
 #[derive(Args)]

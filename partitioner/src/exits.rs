@@ -4,27 +4,34 @@
 //! second, the promise *tested* on the third, and what it comes to *reported* on the fourth, where there
 //! is one. What is written is tested with the heads as engines run them.
 
+mod cache;
 mod candidates;
 mod collect;
+mod declared;
 mod heads;
 mod judge;
 mod page;
 mod report;
+mod route;
 mod sets;
 mod table;
 mod written;
 
 use crate::cli::{ExitsArgs, ExitsCommand, ExitsFitArgs, ExitsRemoveArgs};
 use crate::inputs::generator;
-use crate::print::{Outcome, Paint, emit, emit_json, warn};
+use crate::plan::Ground;
+use crate::print::{Outcome, Paint, emit, emit_json, progress, warn};
 use crate::{engines, source};
 use anyhow::{Context, bail};
+use cache::Cache;
 use candidates::Candidates;
 use collect::Collected;
+use heads::Fitting;
 use judge::Judged;
 use kerf_exits::{Loss, Promise};
 use kerf_repository::Repository;
 use report::Report;
+use route::Routes;
 use sets::Sets;
 use std::path::Path;
 
@@ -40,27 +47,35 @@ fn fit(args: &ExitsFitArgs) -> anyhow::Result<Outcome> {
     let promise = Promise::new(args.risk, args.confidence, loss)?;
     let (repository, name) = place(&args.model)?;
     let bundle = source::packed(&args.model)?;
-    candidates::classifier(&bundle.model, args.output.as_deref())?;
+    candidates::classifier(&bundle.model, args)?;
     let engines = engines::present(1, args.library.as_deref())?.engines;
     let generator = generator(bundle.model.model(), &[])?;
-    let sets = Sets::read(args, &bundle.card, &generator)?;
+    let ground = Ground::new(&args.place, &bundle)?;
+    let mut sets = Sets::read(args, &bundle.card, &generator)?;
     sets.enough(&promise)?;
-    let profile = args.profile.as_deref().map(|path| candidates::profile(path, &bundle)).transpose()?;
-    let mut candidates = Candidates::choose(&bundle, args, sets.rows(), profile.as_ref())?;
+    let copies = sets.leave_out_copies(&generator)?;
+    sets.enough(&promise)?;
+    let mut candidates = Candidates::choose(&bundle, args, sets.rows())?;
+    candidates.notes.extend(copies);
     for note in &candidates.notes {
         warn(note);
     }
     let collected = Collected::run(&bundle, &engines, &sets, &mut candidates)?;
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let cache = heads::Cache::new(&repository, &name)?;
-    let heads = heads::fit(
-        &candidates,
-        &collected,
-        &promise,
-        &heads::Fitting { args, threads, views: sets.count, cache: &cache },
-    )?;
-    let seconds = written::seconds(&bundle, &engines, &candidates, &heads)?;
-    let judged = Judged::new(&candidates, &collected, heads, seconds, &promise)?;
+    let cache = Cache::new(&repository, &name)?;
+    let heads = Fitting {
+        args,
+        candidates: &candidates,
+        collected: &collected,
+        promise: &promise,
+        threads,
+        views: sets.count,
+        cache: &cache,
+        bar: progress(candidates.fitted() as u64, "heads"),
+    };
+    let heads = heads.run()?;
+    let routes = Routes::new(&bundle, &engines, &candidates, &heads, ground.as_ref())?;
+    let judged = Judged::new(&candidates, &collected, heads, &routes, &promise)?;
     let report = Report::new(&bundle, &sets, &candidates, &collected, &judged, &promise)?;
     if let Some(path) = &args.html {
         std::fs::write(path, page::render(&report)).with_context(|| path.display().to_string())?;

@@ -18,7 +18,11 @@ use std::path::Path;
 
 pub(crate) fn run(args: &PackArgs) -> anyhow::Result<Outcome> {
     check_name(&args.name)?;
-    let found = source::onnx(&args.model)?;
+    let mut found = source::onnx(&args.model)?;
+    if !args.outputs.is_empty() {
+        let names: Vec<&str> = args.outputs.iter().map(String::as_str).collect();
+        found.model = found.model.only(&names).context("--outputs")?;
+    }
     let preprocess = picture::steps(&args.picture, found.model.inputs())?;
     let pack = Pack::new(PackRequest {
         name: &args.name,

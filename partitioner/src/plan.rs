@@ -7,6 +7,7 @@
 mod args;
 mod ask;
 mod devices;
+mod ground;
 mod join;
 mod landscape;
 mod measure;
@@ -17,7 +18,8 @@ mod table;
 mod weigh;
 mod words;
 
-pub(crate) use args::PlanArgs;
+pub(crate) use args::{PlaceArgs, PlanArgs};
+pub(crate) use ground::{Ground, Way};
 
 use crate::print::{self, Outcome, Paint, emit, emit_json};
 use crate::source;
@@ -34,6 +36,7 @@ use landscape::Link;
 use measure::Measured;
 use report::{Asked, Map, Report, Subject};
 use serde::Serialize;
+use std::path::PathBuf;
 use weigh::Question;
 
 /// Engines that run segments.
@@ -81,13 +84,7 @@ fn explain(args: &PlanArgs) -> anyhow::Result<Report> {
     let problem = join::problem(&devices, &raw_bytes, (codecs, exits), plain, &args.link, &args.wish)?;
     let constraints = constraints(&args.wish, exits);
     let objective = &args.wish.objective.objective;
-    let knows_power = devices.iter().any(|device| device.profile.power.is_some());
-    let wants_power = objective.weights().energy > 0.0 || args.wish.energy.is_some();
-    if wants_power && !knows_power {
-        bail!(
-            "energy was asked for, and no profile says what power its device draws: profile it with a power model"
-        );
-    }
+    let knows_power = knows_power(&devices, &args.wish)?;
     let question = Question { problem: &problem, objective, constraints: &constraints };
     let mut weighed = question.weigh()?;
 
@@ -163,17 +160,32 @@ fn witnesses(args: &PlanArgs, bundle: &Bundle) -> anyhow::Result<Vec<Witness>> {
         _ => (format!("middle {}", index + 1), path),
     });
     let all = [("edge".to_owned(), &args.edge)].into_iter().chain(middle);
-    let all = all.chain([("cloud".to_owned(), &args.cloud)]);
-    let traffic = traffic(&args.traffic, args.tier.len() + 2)?;
-    all.zip(traffic)
-        .map(|((role, path), traffic)| {
-            let shown = || path.display().to_string();
-            let Some(profile) = ProfileFile::new(path).read()? else {
-                bail!("{}: there is no such file; `partitioner profile` makes one on the device", shown());
-            };
-            witness(role, profile, traffic, bundle).with_context(shown)
-        })
-        .collect()
+    read(all.chain([("cloud".to_owned(), &args.cloud)]).collect(), &args.traffic, bundle)
+}
+
+/// Profiles by role.
+fn read(paths: Vec<(String, &PathBuf)>, values: &[Traffic], bundle: &Bundle) -> anyhow::Result<Vec<Witness>> {
+    let traffic = traffic(values, paths.len())?;
+    let all = paths.into_iter().zip(traffic);
+    all.map(|((role, path), traffic)| {
+        let shown = || path.display().to_string();
+        let Some(profile) = ProfileFile::new(path).read()? else {
+            bail!("{}: there is no such file; `partitioner profile` makes one on the device", shown());
+        };
+        witness(role, profile, traffic, bundle).with_context(shown)
+    })
+    .collect()
+}
+
+/// Whether energy can be told, which it must where it is asked for.
+fn knows_power(devices: &[Witness], wish: &WishArgs) -> anyhow::Result<bool> {
+    let knows = devices.iter().any(|device| device.profile.power.is_some());
+    if !knows && (wish.objective.objective.weights().energy > 0.0 || wish.energy.is_some()) {
+        bail!(
+            "energy was asked for, and no profile says what power its device draws: profile it with a power model"
+        );
+    }
+    Ok(knows)
 }
 
 /// One value for each device, of one for all or one each.

@@ -3,7 +3,7 @@
 //! Exits are the edge's own business: they are in the manifest, so that nobody changes them unseen, and
 //! not in the version digest, so that they can be fitted anew while clouds stay as they are.
 
-use crate::{Bundle, EXITS};
+use crate::{Bundle, Digest, EXITS, Manifest, sha256};
 use bytes::Bytes;
 use kerf_exits::{Calibration, Certified, Gate, Reference, Rung};
 use kerf_graph::{CutError, CutModel, LoadError, Model, NoExternalData, boundaries};
@@ -16,11 +16,11 @@ use std::sync::Arc;
 pub struct Exits {
     /// When they answer, and what is promised.
     pub fitted: FittedExits,
-    /// Their heads; `None` where the model itself has the output.
-    pub heads: Vec<Option<ExitHead>>,
+    /// Their heads.
+    pub heads: Vec<ExitHead>,
 }
 
-/// A head that was fitted.
+/// A head: fitted, or a branch that the model was made with.
 #[derive(Clone)]
 pub struct ExitHead {
     /// Its file.
@@ -63,8 +63,6 @@ pub struct FittedExit {
     pub boundary: u16,
     /// What it is, for people: `conv 32, 64`.
     pub kind: String,
-    /// Where its scores are.
-    pub scores: Scores,
     /// Multiplications and additions of one request.
     pub macs: u64,
     /// Seconds of one request, on the machine that fitted.
@@ -77,16 +75,6 @@ pub struct FittedExit {
     /// Absent where too few came by.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reference: Option<Reference>,
-}
-
-/// Where the scores of an exit come from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Scores {
-    /// A head of its own, in the file of [`head_path`].
-    Head,
-    /// An output of the model, which is there at this boundary.
-    Output(String),
 }
 
 /// What is wrong with a model's exits.
@@ -146,11 +134,7 @@ impl Exits {
     ///
     /// # Errors
     /// The first thing that is wrong.
-    pub fn new(
-        fitted: FittedExits,
-        heads: Vec<Option<ExitHead>>,
-        model: &CutModel,
-    ) -> Result<Self, ExitsError> {
+    pub fn new(fitted: FittedExits, heads: Vec<ExitHead>, model: &CutModel) -> Result<Self, ExitsError> {
         let exits = Self { fitted, heads };
         exits.check(model).map_err(ExitsError::Misfit)?;
         Ok(exits)
@@ -165,10 +149,7 @@ impl Exits {
         let fitted: FittedExits = serde_json::from_slice(json).map_err(ExitsError::from)?;
         let mut heads = Vec::new();
         for exit in &fitted.exits {
-            heads.push(match exit.scores {
-                Scores::Head => Some(ExitHead::new(exit.boundary, head(exit.boundary)?)?),
-                Scores::Output(_) => None,
-            });
+            heads.push(ExitHead::new(exit.boundary, head(exit.boundary)?)?);
         }
         Ok(Self::new(fitted, heads, model)?)
     }
@@ -217,9 +198,19 @@ impl Exits {
         let mut json = serde_json::to_vec_pretty(&self.fitted)?;
         json.push(b'\n');
         let heads = self.fitted.exits.iter().zip(&self.heads);
-        let heads =
-            heads.filter_map(|(exit, head)| Some((head_path(exit.boundary), head.as_ref()?.onnx.clone())));
+        let heads = heads.map(|(exit, head)| (head_path(exit.boundary), head.onnx.clone()));
         Ok([(EXITS.to_owned(), json.into())].into_iter().chain(heads).collect())
+    }
+
+    /// Tells these exits from all others, whatever model they are of: what was learnt of them while they
+    /// answered says nothing of those that are fitted later.
+    ///
+    /// # Errors
+    /// A figure is no number.
+    pub fn digest(&self) -> Result<Digest, ExitsError> {
+        let files = self.files()?;
+        let manifest = Manifest::of(files.iter().map(|(path, bytes)| (path.as_str(), bytes.as_ref())));
+        Ok(sha256(manifest.to_json().as_bytes()))
     }
 
     fn check(&self, model: &CutModel) -> Result<(), String> {
@@ -246,27 +237,13 @@ impl Exits {
             if !(exit.seconds.is_finite() && exit.seconds >= 0.0) {
                 return Err(format!("the head at b{boundary} takes {} seconds", exit.seconds));
             }
-            match (&exit.scores, head) {
-                (Scores::Output(name), None) => {
-                    let there = (0..boundary).any(|before| {
-                        let segment = model.segment(before, before + 1);
-                        segment.is_ok_and(|segment| segment.outputs.iter().any(|spec| spec.name == *name))
-                    });
-                    if !there || !model.model().outputs().iter().any(|spec| spec.name == *name) {
-                        return Err(format!("output {name:?} is not there at b{boundary}"));
-                    }
-                }
-                (Scores::Head, Some(head)) => {
-                    let tensors = &model.boundaries()[boundary].tensors;
-                    let head = head.model.model();
-                    if let Some(odd) = head.inputs().iter().find(|spec| !tensors.contains(spec)) {
-                        return Err(format!("the head at b{boundary} wants {odd}, which is not there"));
-                    }
-                    if head.outputs() != std::slice::from_ref(answer) {
-                        return Err(format!("the head at b{boundary} does not answer {answer}"));
-                    }
-                }
-                _ => return Err(format!("the head at b{boundary} is missing")),
+            let tensors = &model.boundaries()[boundary].tensors;
+            let head = head.model.model();
+            if let Some(odd) = head.inputs().iter().find(|spec| !tensors.contains(spec)) {
+                return Err(format!("the head at b{boundary} wants {odd}, which is not there"));
+            }
+            if head.outputs() != std::slice::from_ref(answer) {
+                return Err(format!("the head at b{boundary} does not answer {answer}"));
             }
         }
         Ok(())

@@ -32,7 +32,7 @@ mod pack;
 pub use arrange::{ArrangeError, Arranged};
 pub use card::{Batching, BatchingKind, Card, CardError, Encoded, Metric, Source};
 pub use codecs::{Bytes, Codecs, CodecsError, Coding, Interval, Measured, MeasuredCodec, Pair};
-pub use exits::{ExitHead, ExitInputs, Exits, ExitsError, FittedExit, FittedExits, Scores, head_path};
+pub use exits::{ExitHead, ExitInputs, Exits, ExitsError, FittedExit, FittedExits, head_path};
 pub use manifest::{Digest, Manifest, ManifestError, hex, sha256};
 pub use name::{NameError, check_name};
 pub use open::{Bundle, Files, OpenError};

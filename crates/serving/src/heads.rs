@@ -1,4 +1,4 @@
-use kerf_bundle::{Bundle, ExitHead, Exits, FittedExits, Scores};
+use kerf_bundle::{Bundle, ExitHead, Exits, FittedExits};
 use kerf_engine::{CompileError, Engine, RunError, Runner, SegmentStore, Values};
 use kerf_exits::Judged;
 use kerf_planner::tiers::Exit as Planned;
@@ -9,8 +9,7 @@ use std::time::{Duration, Instant};
 /// The heads of a model, ready to be asked.
 pub struct ModelHeads {
     exits: Exits,
-    /// Those that are not outputs of the model itself.
-    runners: Vec<Option<Runner>>,
+    runners: Vec<Runner>,
 }
 
 /// What a head said of a request.
@@ -34,8 +33,13 @@ impl ModelHeads {
         let exits = bundle.exits.clone()?;
         let runner =
             |head: &ExitHead| Runner::new(Arc::clone(&head.model), engines.to_vec(), Arc::clone(store));
-        let runners = exits.heads.iter().map(|head| head.as_ref().map(runner)).collect();
+        let runners = exits.heads.iter().map(runner).collect();
         Some(Self { exits, runners })
+    }
+
+    /// The exits.
+    pub fn exits(&self) -> &Exits {
+        &self.exits
     }
 
     /// What was fitted.
@@ -54,7 +58,7 @@ impl ModelHeads {
     /// # Errors
     /// No engine takes it.
     pub fn prepare(&self, exit: usize) -> Result<(), CompileError> {
-        match self.runners.get(exit).and_then(Option::as_ref) {
+        match self.runners.get(exit) {
             Some(runner) => runner.pin(0, runner.model().last()).map(|_| ()),
             None => Ok(()),
         }
@@ -67,17 +71,12 @@ impl ModelHeads {
     pub fn ask(&self, exit: usize, values: &Values) -> Result<HeadAnswer, RunError> {
         let start = Instant::now();
         let fitted = &self.fitted().exits[exit];
-        let scores = match (&fitted.scores, &self.runners[exit]) {
-            (Scores::Head, Some(runner)) => {
-                // A head has the names of the model's tensors, and its answer that of the model's output,
-                // which must not pass for it later.
-                let mut known = values.clone();
-                runner.run(0, runner.model().last(), &mut known)?;
-                known.remove(&self.fitted().output)
-            }
-            (Scores::Output(name), _) => values.get(name).cloned(),
-            (Scores::Head, None) => None,
-        };
+        let runner = &self.runners[exit];
+        // A head has the names of the model's tensors, and its answer that of the model's output, which must
+        // not pass for it later.
+        let mut known = values.clone();
+        runner.run(0, runner.model().last(), &mut known)?;
+        let scores = known.remove(&self.fitted().output);
         let missing = || RunError::Missing {
             segment: kerf_engine::SegmentId { from: fitted.boundary.into(), to: fitted.boundary.into() },
             name: self.fitted().output.clone(),

@@ -2,7 +2,7 @@
 
 use crate::mesh::{Mesh, ask, near};
 use edge_node::EdgeNode;
-use kerf_bundle::{Bundle, ExitHead, ExitInputs, Exits, FittedExit, FittedExits, Scores};
+use kerf_bundle::{Bundle, ExitHead, ExitInputs, Exits, FittedExit, FittedExits};
 use kerf_engine::{Runner, SegmentStore, Values};
 use kerf_engines::{EngineChoice, EngineKind, open};
 use kerf_exits::{
@@ -83,7 +83,6 @@ fn exits(bundle: &Bundle, head: ExitHead, outcomes: &Outcomes, certified: Certif
     let exit = FittedExit {
         boundary: EXIT as u16,
         kind: "linear".to_owned(),
-        scores: Scores::Head,
         macs: 1000,
         seconds: 1e-5,
         gate: gate(),
@@ -92,7 +91,7 @@ fn exits(bundle: &Bundle, head: ExitHead, outcomes: &Outcomes, certified: Certif
     };
     let inputs = ExitInputs { fit: INPUTS as u32, tune: 0, calibrate: INPUTS as u32 };
     let fitted = FittedExits { output: "logits".to_owned(), inputs, exits: vec![exit], certified };
-    Exits::new(fitted, vec![Some(head)], &bundle.model).unwrap()
+    Exits::new(fitted, vec![head], &bundle.model).unwrap()
 }
 
 /// A mesh whose model has one exit with a promise that holds, and the confidence that is needed.
@@ -205,6 +204,40 @@ async fn a_promise_that_breaks_closes_the_exit() {
     let said = wait_for(&edge, "thresholds", |row| row.starts_with("all closed")).await;
     assert!(said.starts_with("all closed"), "{said}");
     edge.stop(Duration::from_secs(5)).await;
+    cloud.stop().await;
+}
+
+/// A node that starts again is as tight as it was, for the same exits; of others it knows nothing yet.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn thresholds_stay_tight_over_a_start() {
+    let mut mesh = Mesh::new("tiny", tiny_classifier());
+    broken(&mesh);
+    let cloud = mesh.start_cloud().await;
+    let thresholds = async |mesh: &Mesh| {
+        let edge = edge(mesh, "audit: 100%").await;
+        let said = wait_for(&edge, "thresholds", |_| true).await;
+        edge.stop(Duration::from_secs(5)).await;
+        said
+    };
+    let kept = mesh.profiles("edge-1").join("tiny@@exits.json");
+    assert_eq!(thresholds(&mesh).await, "as calibrated");
+    assert!(!kept.exists());
+    let node = edge(&mesh, "audit: 100%").await;
+    let start = Instant::now();
+    while !kept.exists() {
+        ask(&node, "tiny", &body(7000)).await;
+        assert!(start.elapsed() < Duration::from_secs(60), "nothing was kept");
+    }
+    node.stop(Duration::from_secs(5)).await;
+    assert!(thresholds(&mesh).await.starts_with("all closed"));
+
+    let written = std::fs::read_to_string(&kept).unwrap();
+    std::fs::write(&kept, &written[..written.len() / 2]).unwrap();
+    assert!(thresholds(&mesh).await.starts_with("all closed"), "a damaged file opens no exit");
+    std::fs::write(&kept, written).unwrap();
+
+    honest(&mesh);
+    assert_eq!(thresholds(&mesh).await, "as calibrated", "other exits");
     cloud.stop().await;
 }
 

@@ -3,11 +3,11 @@
 //! Inputs stream through the model a block at a time, each processor with requests of its own; what is
 //! kept of them is small, so that ten thousand fit into memory.
 
-use super::candidates::{Candidates, Source};
+use super::candidates::{Candidates, Place, Source};
 use super::sets::{Set, Sets};
 use crate::inputs::generator;
 use crate::print::progress;
-use anyhow::Context;
+use anyhow::{Context, bail};
 use kerf_bundle::Bundle;
 use kerf_engine::{Engine, Runner, SegmentStore, Values};
 use kerf_exits::Kind;
@@ -35,7 +35,7 @@ pub(crate) struct Seen {
     pub(crate) teacher: Teacher,
     /// Where heads are to be fitted.
     pub(crate) features: Vec<Option<Features>>,
-    /// Scores of the model's own exits.
+    /// Scores of declared exits.
     pub(crate) scores: Vec<Vec<f32>>,
     /// What is right, where it is known of all.
     pub(crate) labels: Option<Vec<u32>>,
@@ -47,9 +47,17 @@ struct Shown<'a> {
     views: Option<&'a Views>,
 }
 
+/// What inputs run through.
+struct Bench<'a> {
+    runner: Runner,
+    candidates: &'a Candidates,
+    /// Declared exits, by place.
+    heads: Vec<Option<Runner>>,
+}
+
 /// Everything that one request leaves behind.
 struct Trace {
-    /// By place: the tensors of its boundary, or the scores of the model's own exit.
+    /// By place: the tensors of its boundary, or the scores of the declared exit.
     places: Vec<Vec<NamedTensor>>,
     answer: Tensor,
 }
@@ -62,15 +70,14 @@ impl Collected {
         sets: &Sets,
         candidates: &mut Candidates,
     ) -> anyhow::Result<Self> {
-        let store = Arc::new(SegmentStore::new(SEGMENTS));
-        let runner = Runner::new(Arc::clone(&bundle.model), engines.to_vec(), store);
         let generator = generator(bundle.model.model(), &[])?;
         let bar = progress(sets.rows() as u64, "whole model");
-        let first = Shown { reader: sets.reader(&sets.fit, &generator)?, views: None };
-        candidates.kind = kind(&runner, candidates, &first, &sets.fit)?;
+        let first = Shown { reader: sets.reader(&sets.tune, &generator)?, views: None };
+        candidates.kind = Bench::new(bundle, engines, candidates).kind(&first, &sets.tune)?;
+        let bench = Bench::new(bundle, engines, candidates);
         let see = |set: &Set, views: usize| -> anyhow::Result<Seen> {
             let shown = Shown { reader: sets.reader(set, &generator)?, views: sets.views.as_ref() };
-            Seen::run(&runner, candidates, &shown, set, views, sets.labels(set), &bar)
+            Seen::run(&bench, &shown, set, views, sets.labels(set), &bar)
         };
         let collected = Self {
             fit: see(&sets.fit, sets.count)?,
@@ -85,14 +92,14 @@ impl Collected {
 
 impl Seen {
     fn run(
-        runner: &Runner,
-        candidates: &Candidates,
+        bench: &Bench<'_>,
         shown: &Shown<'_>,
         set: &Set,
         views: usize,
         labels: Option<Vec<u32>>,
         bar: &indicatif::ProgressBar,
     ) -> anyhow::Result<Self> {
+        let candidates = bench.candidates;
         let mut seen = Self {
             teacher: Teacher::new(&candidates.output, candidates.kind)?,
             features: candidates.features(),
@@ -102,7 +109,7 @@ impl Seen {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         for view in 0..views {
             for block in set.rows.chunks(BLOCK * threads) {
-                for trace in traces(runner, candidates, shown, block, view, threads)? {
+                for trace in bench.traces(shown, block, view, threads)? {
                     seen.push(trace)?;
                 }
                 bar.inc(block.len() as u64);
@@ -121,7 +128,7 @@ impl Seen {
             match &mut self.features[at] {
                 Some(features) => features.push(tensors)?,
                 None => {
-                    let scores = tensors.first().context("an exit of the model gave nothing")?;
+                    let scores = tensors.first().context("a declared exit gave nothing")?;
                     self.scores[at].extend(scores.tensor.to_f64()?.iter().map(|score| *score as f32));
                 }
             }
@@ -139,69 +146,112 @@ impl Seen {
     }
 }
 
-/// Runs requests on all processors; traces come in the order of the rows.
-fn traces(
-    runner: &Runner,
-    candidates: &Candidates,
-    shown: &Shown<'_>,
-    rows: &[usize],
-    view: usize,
-    threads: usize,
-) -> anyhow::Result<Vec<Trace>> {
-    let run = |part: &[usize]| -> anyhow::Result<Vec<Trace>> {
-        part.iter().map(|row| trace(runner, candidates, shown, *row, view)).collect()
-    };
-    let parts: Vec<anyhow::Result<Vec<Trace>>> = std::thread::scope(|scope| {
-        let parts = rows.chunks(rows.len().div_ceil(threads).max(1));
-        let started: Vec<_> = parts.map(|part| scope.spawn(move || run(part))).collect();
-        let gone = |_| Err(anyhow::anyhow!("a request ended its thread"));
-        started.into_iter().map(|part| part.join().unwrap_or_else(gone)).collect()
-    });
-    Ok(parts.into_iter().collect::<anyhow::Result<Vec<_>>>()?.into_iter().flatten().collect())
-}
-
-fn trace(
-    runner: &Runner,
-    candidates: &Candidates,
-    shown: &Shown<'_>,
-    row: usize,
-    view: usize,
-) -> anyhow::Result<Trace> {
-    let model = runner.model();
-    let mut sample = shown.reader.read(row)?;
-    if let Some(views) = shown.views.filter(|_| view > 0) {
-        for input in sample.inputs.iter_mut().filter(|input| input.name == views.name()) {
-            input.tensor = views.view(&input.tensor, row, view)?;
-        }
+impl<'a> Bench<'a> {
+    fn new(bundle: &Bundle, engines: &[Arc<dyn Engine>], candidates: &'a Candidates) -> Self {
+        let store = Arc::new(SegmentStore::new(SEGMENTS));
+        let runner = |model| Runner::new(model, engines.to_vec(), Arc::clone(&store));
+        let head = |place: &Place| match &place.source {
+            Source::Heads { .. } => None,
+            Source::Declared(declared) => Some(runner(Arc::clone(&declared.head.model))),
+        };
+        let heads = candidates.places.iter().map(head).collect();
+        Self { runner: runner(Arc::clone(&bundle.model)), candidates, heads }
     }
-    let mut values: Values = sample.inputs.into_iter().collect();
-    let (mut from, mut places) = (0, Vec::new());
-    let on = |values: &mut Values, from: &mut usize, to: usize| -> anyhow::Result<()> {
-        runner.run(*from, to, values).with_context(|| format!("{}: b{from} to b{to}", sample.name))?;
-        *from = to;
-        Ok(())
-    };
-    for place in &candidates.places {
-        on(&mut values, &mut from, place.boundary)?;
-        places.push(match &place.source {
-            Source::Heads { .. } => values.boundary(model, place.boundary)?,
-            Source::Output(name) => {
-                let tensor = values.get(name).with_context(|| format!("no {name} at b{}", place.boundary))?;
-                vec![NamedTensor { name: name.clone(), tensor: tensor.clone() }]
-            }
+
+    /// Runs requests on all processors; traces come in the order of the rows.
+    fn traces(
+        &self,
+        shown: &Shown<'_>,
+        rows: &[usize],
+        view: usize,
+        threads: usize,
+    ) -> anyhow::Result<Vec<Trace>> {
+        let run = |part: &[usize]| -> anyhow::Result<Vec<Trace>> {
+            part.iter().map(|row| self.trace(shown, *row, view)).collect()
+        };
+        let parts: Vec<anyhow::Result<Vec<Trace>>> = std::thread::scope(|scope| {
+            let parts = rows.chunks(rows.len().div_ceil(threads).max(1));
+            let started: Vec<_> = parts.map(|part| scope.spawn(move || run(part))).collect();
+            let gone = |_| Err(anyhow::anyhow!("a request ended its thread"));
+            started.into_iter().map(|part| part.join().unwrap_or_else(gone)).collect()
         });
+        Ok(parts.into_iter().collect::<anyhow::Result<Vec<_>>>()?.into_iter().flatten().collect())
     }
-    on(&mut values, &mut from, model.last())?;
-    let answer = values.remove(&candidates.output.name).context("the model made no answer")?;
-    Ok(Trace { places, answer })
+
+    fn trace(&self, shown: &Shown<'_>, row: usize, view: usize) -> anyhow::Result<Trace> {
+        let Self { runner, candidates, heads } = self;
+        let model = runner.model();
+        let mut sample = shown.reader.read(row)?;
+        if let Some(views) = shown.views.filter(|_| view > 0) {
+            for input in sample.inputs.iter_mut().filter(|input| input.name == views.name()) {
+                input.tensor = views.view(&input.tensor, row, view)?;
+            }
+        }
+        let mut values: Values = sample.inputs.into_iter().collect();
+        let (mut from, mut places) = (0, Vec::new());
+        let on = |values: &mut Values, from: &mut usize, to: usize| -> anyhow::Result<()> {
+            runner.run(*from, to, values).with_context(|| format!("{}: b{from} to b{to}", sample.name))?;
+            *from = to;
+            Ok(())
+        };
+        let answer = &candidates.output.name;
+        for (place, head) in candidates.places.iter().zip(heads) {
+            on(&mut values, &mut from, place.boundary)?;
+            places.push(match head {
+                None => values.boundary(model, place.boundary)?,
+                Some(head) => {
+                    let mut known = values.clone();
+                    head.run(0, head.model().last(), &mut known)
+                        .with_context(|| format!("{}: the exit at b{}", sample.name, place.boundary))?;
+                    let tensor = known.remove(answer).context("a declared exit made no answer")?;
+                    vec![NamedTensor { name: answer.clone(), tensor }]
+                }
+            });
+        }
+        on(&mut values, &mut from, model.last())?;
+        let answer = values.remove(answer).context("the model made no answer")?;
+        Ok(Trace { places, answer })
+    }
+
+    /// What the scores of a few answers are; those of declared exits have to be the same.
+    fn kind(&self, shown: &Shown<'_>, set: &Set) -> anyhow::Result<Kind> {
+        let (mut scores, mut declared) = (Vec::new(), vec![Vec::new(); self.heads.len()]);
+        let put = |tensor: &Tensor, scores: &mut Vec<f32>| -> anyhow::Result<()> {
+            scores.extend(tensor.to_f64()?.iter().map(|score| *score as f32));
+            Ok(())
+        };
+        for row in set.rows.iter().take(BLOCK) {
+            let trace = self.trace(shown, *row, 0)?;
+            put(&trace.answer, &mut scores)?;
+            for ((tensors, scores), _) in
+                trace.places.iter().zip(&mut declared).zip(&self.heads).filter(|(_, head)| head.is_some())
+            {
+                tensors.iter().try_for_each(|tensor| put(&tensor.tensor, scores))?;
+            }
+        }
+        let classes = self.candidates.classes;
+        let kind = Kind::of(&scores, classes);
+        for (place, scores) in self.candidates.places.iter().zip(&declared) {
+            let Source::Declared(exit) = &place.source else { continue };
+            let found = Kind::of(scores, classes);
+            if found != kind {
+                bail!(
+                    "--declared {}: its scores are {}, those of {} {}: a client could not tell one from the other",
+                    exit.name,
+                    in_words(found),
+                    self.candidates.output.name,
+                    in_words(kind)
+                );
+            }
+        }
+        Ok(kind)
+    }
 }
 
-/// What the scores of a few answers are.
-fn kind(runner: &Runner, candidates: &Candidates, shown: &Shown<'_>, set: &Set) -> anyhow::Result<Kind> {
-    let mut scores = Vec::new();
-    for row in set.rows.iter().take(BLOCK) {
-        let answer = trace(runner, candidates, shown, *row, 0)?.answer;
-        scores.extend(answer.to_f64()?.iter().map(|score| *score as f32));
+fn in_words(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Logits => "logits",
+        Kind::Probabilities => "probabilities",
+        Kind::LogProbabilities => "logarithms of probabilities",
     }
-    Ok(Kind::of(&scores, candidates.classes))
 }

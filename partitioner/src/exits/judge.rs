@@ -1,8 +1,10 @@
 //! Which exits are kept, and how far their promise goes.
 
-use super::candidates::{Candidates, Cost};
+use super::candidates::Candidates;
 use super::collect::{Collected, Seen};
 use super::heads::{Exit, wrong};
+use super::route::Routes;
+use crate::plan::Way;
 use kerf_exits::{
     Calibration, Certified, Costs, Expectation, Outcome, Outcomes, Placement, Promise, Refusal, Reliability,
     Thresholds, certify, expect, place,
@@ -12,9 +14,14 @@ use kerf_exits::{
 pub(crate) struct Judged {
     /// At every candidate place.
     pub(crate) exits: Vec<Exit>,
+    /// Where requests go that no exit answers.
     pub(crate) costs: Costs,
-    /// What the costs are.
-    pub(crate) unit: Unit,
+    /// Of a request without exits, wherever that is the least.
+    pub(crate) without: f64,
+    /// In what costs are.
+    pub(crate) unit: &'static str,
+    /// What the planner makes of it with the exits that are served and without, where it was asked.
+    pub(crate) ways: Option<Ways>,
     pub(crate) tune: Outcomes,
     pub(crate) calibrate: Outcomes,
     pub(crate) report: Option<Outcomes>,
@@ -23,11 +30,14 @@ pub(crate) struct Judged {
     certified: Result<Certified, Refusal>,
 }
 
-/// In what costs are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Unit {
-    Macs,
-    Seconds,
+/// Where requests go, as a plan has it.
+#[derive(Clone, Debug, serde::Serialize)]
+pub(crate) struct Ways {
+    /// What shall be least, over which link.
+    pub(crate) asked: String,
+    pub(crate) without: Way,
+    /// With the exits that are served; none where no promise is made.
+    pub(crate) with: Option<Way>,
 }
 
 /// How an exit would answer, from thresholds on.
@@ -49,16 +59,34 @@ impl Judged {
         candidates: &Candidates,
         collected: &Collected,
         exits: Vec<Exit>,
-        seconds: Option<Vec<f64>>,
+        routes: &Routes<'_>,
         promise: &Promise,
     ) -> anyhow::Result<Self> {
-        let (costs, unit) = costs(candidates, &exits, seconds)?;
+        let costs = routes.costs(candidates, &exits)?;
         let outcomes = |seen: &Seen| outcomes(candidates, seen, &exits, promise);
         let (tune, calibrate) = (outcomes(&collected.tune)?, outcomes(&collected.calibrate)?);
         let report = collected.report.as_ref().map(outcomes).transpose()?;
         let placement = place(&tune, &costs, promise)?;
-        let certified = certify(&placement.path, &calibrate, promise);
-        Ok(Self { exits, costs, unit, tune, calibrate, report, placement, certified })
+        let (costs, without) = (costs[placement.route].clone(), placement.without);
+        let plain = routes.way(candidates, None, promise)?;
+        let mut certified = certify(&placement.path, &calibrate, promise);
+        let mut with = None;
+        if let Ok(found) = &certified {
+            let loosest = found.loosest();
+            with = routes.way(candidates, Some(loosest), promise)?;
+            // The thresholds that carry the promise may be too strict to save anything.
+            let saves = match (&plain, &with) {
+                (Some(plain), Some(with)) => with.expected < plain.expected,
+                _ => expect(&calibrate, &loosest.thresholds, &costs)?.saved_of(without) > 0.0,
+            };
+            if !saves {
+                (certified, with) = (Err(Refusal::NoExit), None);
+            }
+        }
+        let ways =
+            plain.zip(routes.asked()).map(|(without, asked)| Ways { asked: asked.to_owned(), without, with });
+        let unit = routes.unit();
+        Ok(Self { exits, costs, without, unit, ways, tune, calibrate, report, placement, certified })
     }
 
     pub(crate) fn certified(&self) -> Result<&Certified, &Refusal> {
@@ -131,26 +159,6 @@ impl Judged {
         let thresholds = self.certified.as_ref().map_or(&closed, |certified| &certified.loosest().thresholds);
         outcomes.survivors(thresholds, exit).collect()
     }
-}
-
-/// Seconds where a profile says all of them, else multiplications; `heads` are seconds of the heads.
-fn costs(candidates: &Candidates, exits: &[Exit], heads: Option<Vec<f64>>) -> anyhow::Result<(Costs, Unit)> {
-    let macs = |cost: &Cost| cost.macs as f64;
-    let seconds: Option<Vec<f64>> = candidates.places.iter().map(|place| place.to.seconds).collect();
-    let (to, heads, whole, unit) = match (seconds, heads, candidates.whole.seconds) {
-        (Some(seconds), Some(heads), Some(whole)) => (seconds, heads, whole, Unit::Seconds),
-        _ => {
-            let to = candidates.places.iter().map(|place| macs(&place.to)).collect();
-            let heads = exits.iter().map(|exit| exit.macs() as f64).collect();
-            (to, heads, macs(&candidates.whole), Unit::Macs)
-        }
-    };
-    // Measured times may fall by a little where nothing happens in between.
-    let rising = to.into_iter().scan(0.0f64, |last, cost: f64| {
-        *last = last.max(cost).min(whole);
-        Some(*last)
-    });
-    Ok((Costs::new(rising.collect(), heads, whole)?, unit))
 }
 
 fn outcomes(

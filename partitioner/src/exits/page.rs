@@ -9,6 +9,7 @@ mod frame;
 mod trade;
 
 use super::report::{CertifiedRow, ExitRow, Report};
+use super::table::{amount, told_ways};
 use crate::page::svg::escape;
 use crate::page::table::Table;
 use crate::page::{document, legend};
@@ -297,7 +298,10 @@ fn trust(report: &Report) -> String {
                 "There is no report set: savings and accuracy are those on the calibration set itself.".into()
             }
         },
-        format!("Costs are {}; the whole model takes {}.", report.unit, whole(report)),
+        match &report.ways {
+            None => format!("Costs are {}; the whole model takes {}.", report.unit, whole(report)),
+            Some(ways) => format!("Costs are {}. {}.", report.unit, told_ways(ways, report.unit)),
+        },
         "The promise holds for requests that are like the calibration inputs, drawn one by one.".to_owned(),
     ];
     said.extend(report.notes.iter().cloned());
@@ -313,19 +317,17 @@ fn promised(report: &Report) -> (String, String) {
     }
 }
 
-fn is_time(report: &Report) -> bool {
-    report.unit == "seconds"
-}
-
 fn of(report: &Report) -> &'static str {
-    if is_time(report) { "the time" } else { "the multiplications" }
+    match report.unit {
+        "MACs" => "the multiplications",
+        "seconds" => "the time",
+        "joules" => "the energy",
+        _ => "the cost",
+    }
 }
 
 fn whole(report: &Report) -> String {
-    match is_time(report) {
-        true => print::seconds(report.whole),
-        false => format!("{} {}", print::count(report.whole as u64), report.unit),
-    }
+    amount(report.whole, report.unit)
 }
 
 fn interval(share: Share) -> String {

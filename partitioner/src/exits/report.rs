@@ -2,7 +2,7 @@
 
 use super::candidates::Candidates;
 use super::collect::{Collected, Seen};
-use super::judge::{Accuracy, Judged, Rating, Unit};
+use super::judge::{Accuracy, Judged, Rating, Ways};
 use super::sets::Sets;
 use kerf_agreement::Share;
 use kerf_bundle::Bundle;
@@ -31,9 +31,12 @@ pub(crate) struct Report {
     /// What counts as wrong, in words.
     pub(crate) loss: &'static str,
     pub(crate) sets: SetsSaid,
-    /// `MACs` or `seconds`: in what costs are.
+    /// `MACs`, `seconds`, `joules`: in what costs are.
     pub(crate) unit: &'static str,
+    /// Of a request without exits.
     pub(crate) whole: f64,
+    /// Where requests go, where exits were placed by profiles.
+    pub(crate) ways: Option<Ways>,
     pub(crate) exits: Vec<ExitRow>,
     pub(crate) certified: Option<CertifiedRow>,
     /// Why there is no promise.
@@ -96,7 +99,7 @@ pub(crate) struct Step {
     pub(crate) answered: Share,
     /// Requests for which some head was confident and wrong.
     pub(crate) risk: Share,
-    /// Part of the whole model's cost.
+    /// Part of the cost without exits.
     pub(crate) saved: f64,
     pub(crate) accuracy: Option<Accuracy>,
 }
@@ -147,11 +150,9 @@ impl Report {
                 calibrate: sets.said(&sets.calibrate),
                 report: (!sets.report.rows.is_empty()).then(|| sets.said(&sets.report)),
             },
-            unit: match judged.unit {
-                Unit::Macs => "MACs",
-                Unit::Seconds => "seconds",
-            },
-            whole: judged.costs.whole(),
+            unit: judged.unit,
+            whole: judged.without,
+            ways: judged.ways.clone(),
             exits: (0..judged.exits.len()).map(|at| row(candidates, judged, at)).collect(),
             certified: certified.transpose()?,
             refusal: judged.certified().err().map(ToString::to_string),
@@ -177,7 +178,7 @@ fn step(
     thresholds: &Thresholds,
 ) -> anyhow::Result<Step> {
     let Rating { expected, accuracy } = judged.rate(candidates, seen, outcomes, thresholds)?;
-    let saved = expected.saved();
+    let saved = expected.saved_of(judged.without);
     Ok(Step {
         thresholds: thresholds.clone(),
         answered: expected.answered,
@@ -189,7 +190,7 @@ fn step(
 
 fn row(candidates: &Candidates, judged: &Judged, at: usize) -> ExitRow {
     let exit = &judged.exits[at];
-    let whole = candidates.whole.macs.max(1) as f64;
+    let whole = candidates.whole.max(1) as f64;
     let loosest = judged.certified().ok().map(|certified| certified.loosest());
     let figures = loosest.and_then(|rung| rung.exits.get(at)).copied().unwrap_or_default();
     let all = 0..judged.calibrate.len();
@@ -198,7 +199,7 @@ fn row(candidates: &Candidates, judged: &Judged, at: usize) -> ExitRow {
     ExitRow {
         boundary: exit.boundary,
         kind: exit.kind(),
-        to_exit: candidates.places[at].to.macs as f64 / whole,
+        to_exit: candidates.places[at].to as f64 / whole,
         head: exit.macs() as f64 / whole,
         right: Share { same: of - wrong.count() as u64, of },
         measure: exit.gate.measure().name(),
@@ -222,7 +223,7 @@ fn at_loss(
 ) -> anyhow::Result<Option<Thresholds>> {
     // Placed for it: a path that ends where the promise does is too short.
     let wide = Promise::new((4.0 * LOSS).min(0.5), 0.5, promise.loss())?;
-    let placement = place(&judged.tune, &judged.costs, &wide)?;
+    let placement = place(&judged.tune, std::slice::from_ref(&judged.costs), &wide)?;
     let (seen, outcomes) = (&collected.calibrate, &judged.calibrate);
     for thresholds in placement.path.iter().rev() {
         let Rating { expected, accuracy } = judged.rate(candidates, seen, outcomes, thresholds)?;

@@ -1,13 +1,15 @@
 //! Which inputs do what.
 
 use crate::cli::ExitsFitArgs;
+use crate::print::progress;
 use anyhow::{Context, bail};
 use kerf_agreement::Labels;
-use kerf_bundle::Card;
+use kerf_bundle::{Card, Digest, sha256};
 use kerf_exits::{Promise, required};
 use kerf_exits_fit::Views;
 use kerf_inputs::Generator;
 use kerf_samples::{Half, Reader, Samples};
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 /// Fewer inputs teach a head nothing.
@@ -49,7 +51,7 @@ pub(crate) struct Set {
 
 impl Sets {
     pub(crate) fn read(args: &ExitsFitArgs, card: &Card, generator: &Generator<'_>) -> anyhow::Result<Self> {
-        apart(&[Some(&args.inputs), args.calibrate.as_ref(), args.report.as_ref()])?;
+        apart(&[args.inputs.as_ref(), args.calibrate.as_ref(), args.report.as_ref()])?;
         let given = args.labels.as_deref().map(labels).transpose()?;
         let mut folders = Vec::new();
         let mut open = |path: &Path| -> anyhow::Result<(usize, Vec<String>)> {
@@ -63,14 +65,23 @@ impl Sets {
             folders.push(Folder { samples, labels, card: card.clone() });
             Ok((folders.len() - 1, names))
         };
-        let (inputs, names) = open(&args.inputs)?;
-        let mut fit = Set { folder: inputs, rows: (0..names.len()).collect() };
-        let (at, others) = match &args.calibrate {
-            Some(path) => open(path)?,
-            None => (inputs, names.clone()),
-        };
         // Of a set of its own a third proposes; else half of the inputs fits, a sixth proposes.
-        let (fits, proposes) = if args.calibrate.is_some() { (0.0, 1.0 / 3.0) } else { (0.5, 2.0 / 3.0) };
+        let alone = (0.0, 1.0 / 3.0);
+        let (mut fit, (at, others), (fits, proposes)) = match (&args.inputs, &args.calibrate) {
+            (Some(_), Some(_)) if !args.fits() => {
+                bail!("declared exits are not fitted: give --inputs or --calibrate, not both")
+            }
+            (Some(path), None) | (None, Some(path)) if !args.fits() => (Set::default(), open(path)?, alone),
+            (Some(path), None) => {
+                let (folder, names) = open(path)?;
+                (Set { folder, rows: Vec::new() }, (folder, names), (0.5, 2.0 / 3.0))
+            }
+            (Some(path), Some(calibrate)) => {
+                let (folder, names) = open(path)?;
+                (Set { folder, rows: (0..names.len()).collect() }, open(calibrate)?, alone)
+            }
+            (None, _) => bail!("--inputs: exits need inputs, heads are fitted to them and thresholds tested"),
+        };
         let (mut tune, mut calibrate) = (Set { folder: at, rows: vec![] }, Set { folder: at, rows: vec![] });
         let mut fitted = Vec::new();
         for (row, name) in others.iter().enumerate() {
@@ -80,7 +91,7 @@ impl Sets {
                 _ => calibrate.rows.push(row),
             }
         }
-        if args.calibrate.is_none() {
+        if fits > 0.0 {
             fit.rows = fitted;
         }
         let report = match &args.report {
@@ -90,19 +101,19 @@ impl Sets {
             }
             None => Set::default(),
         };
-        if fit.rows.len() < FEWEST {
+        if let Some(path) = args.inputs.as_ref().filter(|_| args.fits() && fit.rows.len() < FEWEST) {
             bail!(
                 "{}: {} inputs to fit heads to are too few; {FEWEST} are needed at least, and thousands are better",
-                args.inputs.display(),
+                path.display(),
                 fit.rows.len()
             );
         }
         let mut views = card.inputs.iter().filter_map(|input| Views::new(input, args.seed));
-        let views = views.next().filter(|_| card.inputs.len() == 1 && args.views != Some(1));
+        let views = views.next().filter(|_| args.fits() && card.inputs.len() == 1 && args.views != Some(1));
         let count = match (&views, args.views) {
             (None, _) => 1,
             (Some(_), Some(views)) => views,
-            (Some(_), None) => (ENOUGH / fit.rows.len()).clamp(1, MOST_VIEWS),
+            (Some(_), None) => (ENOUGH / fit.rows.len().max(1)).clamp(1, MOST_VIEWS),
         };
         let mut sets = Self { folders, fit, tune, calibrate, report, is_labelled: false, views, count };
         let is_labelled = sets.all().all(|set| sets.labels(set).is_some());
@@ -113,6 +124,34 @@ impl Sets {
             );
         }
         Ok(sets)
+    }
+
+    /// Leaves out inputs that are there before under another name, in this order: what heads were fitted to, what
+    /// proposes, what tests, what is reported on. One that was fitted to tests nothing, and one that is there twice
+    /// is one test. How many were left out, in words.
+    pub(crate) fn leave_out_copies(&mut self, generator: &Generator<'_>) -> anyhow::Result<Option<String>> {
+        let (mut seen, mut left_out) = (HashSet::new(), 0);
+        let all = self.all().map(|set| set.rows.len() as u64).sum();
+        let bar = progress(all, "copies");
+        let mut kept = Vec::new();
+        for set in [&self.fit, &self.tune, &self.calibrate, &self.report] {
+            let mut rows = Vec::new();
+            if !set.rows.is_empty() {
+                let digests = digests(&self.reader(set, generator)?, &set.rows, &bar)?;
+                let is_new = |(row, digest): (&usize, Digest)| seen.insert(digest).then_some(*row);
+                rows.extend(set.rows.iter().zip(digests).filter_map(is_new));
+                left_out += set.rows.len() - rows.len();
+            }
+            kept.push(rows);
+        }
+        bar.finish_and_clear();
+        for (set, rows) in
+            [&mut self.fit, &mut self.tune, &mut self.calibrate, &mut self.report].into_iter().zip(kept)
+        {
+            set.rows = rows;
+        }
+        Ok((left_out > 0)
+            .then(|| format!("{left_out} inputs are copies of others under another name: each counts once")))
     }
 
     /// Refuses at once what calibration could never show.
@@ -158,9 +197,33 @@ impl Sets {
 
     /// The folder of a set, for people.
     pub(crate) fn said(&self, set: &Set) -> String {
+        if set.rows.is_empty() {
+            return "nothing".to_owned();
+        }
         let folder = self.folders.get(set.folder).map(|folder| folder.samples.path().display().to_string());
         format!("{} of {}", set.rows.len(), folder.unwrap_or_default())
     }
+}
+
+/// What tells the inputs of rows apart, as the model gets them; on all processors.
+fn digests(reader: &Reader<'_>, rows: &[usize], bar: &indicatif::ProgressBar) -> anyhow::Result<Vec<Digest>> {
+    let digest = |row: &usize| -> anyhow::Result<Digest> {
+        let mut bytes = Vec::new();
+        for input in reader.read(*row)?.inputs {
+            bytes.extend(format!("{} {:?} ", input.name, input.tensor.shape()).into_bytes());
+            bytes.extend_from_slice(input.tensor.data());
+        }
+        bar.inc(1);
+        Ok(sha256(&bytes))
+    };
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let parts: Vec<anyhow::Result<Vec<Digest>>> = std::thread::scope(|scope| {
+        let parts = rows.chunks(rows.len().div_ceil(threads).max(1));
+        let started: Vec<_> = parts.map(|part| scope.spawn(|| part.iter().map(digest).collect())).collect();
+        let gone = |_| Err(anyhow::anyhow!("an input ended its thread"));
+        started.into_iter().map(|part| part.join().unwrap_or_else(gone)).collect()
+    });
+    Ok(parts.into_iter().collect::<anyhow::Result<Vec<_>>>()?.into_iter().flatten().collect())
 }
 
 /// A number from 0 to 1 that a name always gets: as with halves, no release moves an input.

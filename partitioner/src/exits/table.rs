@@ -1,7 +1,9 @@
 //! Exits as text.
 
+use super::judge::Ways;
 use super::report::{Report, Step};
-use crate::print::{Align, Paint, Table, percent};
+use crate::plan::Way;
+use crate::print::{self, Align, Paint, Table, percent};
 use std::fmt::Write;
 use std::path::Path;
 
@@ -49,6 +51,9 @@ pub(crate) fn render(report: &Report, written: Option<&Path>, paint: Paint) -> S
             ),
         );
     }
+    if let Some(ways) = &report.ways {
+        line(&mut out, &told_ways(ways, report.unit));
+    }
     match written {
         Some(folder) => line(&mut out, &paint.bold(&format!("written to {}", folder.display()))),
         None => line(&mut out, "nothing was written"),
@@ -88,6 +93,28 @@ fn table(report: &Report) -> Table {
         ]);
     }
     table
+}
+
+/// `latency over 8 Mbps, 40 ms: 21 ms expected with these exits (b4), 34 ms without (picture → cloud)`.
+pub(crate) fn told_ways(ways: &Ways, unit: &str) -> String {
+    let way = |way: &Way| format!("{} expected ({})", amount(way.expected, unit), way.at);
+    match &ways.with {
+        Some(with) => {
+            format!("{}: {} with these exits, {} without", ways.asked, way(with), way(&ways.without))
+        }
+        None => format!("{}: {} without exits", ways.asked, way(&ways.without)),
+    }
+}
+
+/// A cost with its unit.
+pub(crate) fn amount(value: f64, unit: &str) -> String {
+    match unit {
+        "seconds" => print::seconds(value),
+        "joules" => print::joules(value),
+        "bytes" => print::bytes(value as u64),
+        "MACs" => format!("{} MACs", print::count(value as u64)),
+        _ => format!("{value:.4}"),
+    }
 }
 
 /// `41% of requests exit, 23% of MACs saved, 7 of 2500 confident and wrong; accuracy 87.6%, 87.9% without`.

@@ -1,13 +1,13 @@
 //! What is packed: heads as models, tried on the engines that will run them.
 
-use super::candidates::{Candidates, Source};
+use super::candidates::Candidates;
 use super::collect::Collected;
 use super::heads::Exit;
 use super::judge::Judged;
 use super::sets::Sets;
 use crate::print::progress;
-use anyhow::{Context, bail};
-use kerf_bundle::{Bundle, ExitHead, ExitInputs, Exits, FittedExit, FittedExits, Scores};
+use anyhow::Context;
+use kerf_bundle::{Bundle, ExitHead, ExitInputs, Exits, FittedExit, FittedExits};
 use kerf_engine::{Engine, Runner, SegmentStore, Values};
 use kerf_exits::{Certified, Judged as Said, Outcome, Outcomes, Promise, Reference, Thresholds, certify};
 use kerf_inputs::Generator;
@@ -32,20 +32,11 @@ pub(crate) fn exits(
     for at in &open {
         let exit = &judged.exits[*at];
         let boundary = exit.boundary as u16;
-        let (scores, head, seconds) = match (&candidates.places[*at].source, &exit.head) {
-            (Source::Output(name), _) => (Scores::Output(name.clone()), None, 0.0),
-            (Source::Heads { .. }, Some(head)) => {
-                let model = head.to_model(&candidates.output, candidates.kind)?;
-                let head = ExitHead::new(boundary, model.to_onnx()?)?;
-                let seconds = time(bundle, engines, exit, &head).with_context(|| format!("b{boundary}"))?;
-                (Scores::Head, Some(head), seconds)
-            }
-            (Source::Heads { .. }, None) => bail!("b{boundary} has no head"),
-        };
+        let head = exit.packed(candidates)?;
+        let seconds = time(bundle, engines, exit, &head).with_context(|| format!("b{boundary}"))?;
         fitted.push(FittedExit {
             boundary,
             kind: exit.kind(),
-            scores,
             macs: exit.macs(),
             seconds,
             gate: exit.gate,
@@ -125,27 +116,20 @@ fn outcomes(
     Ok(outcomes)
 }
 
-/// Seconds of each head on the profiled device: as much of the whole model's as it takes here.
+/// Seconds of each head on a device that takes `there` seconds for the whole model: as much of that as here.
 pub(crate) fn seconds(
     bundle: &Bundle,
     engines: &[Arc<dyn Engine>],
     candidates: &Candidates,
     exits: &[Exit],
-) -> anyhow::Result<Option<Vec<f64>>> {
-    let Some(there) = candidates.whole.seconds else { return Ok(None) };
+    there: f64,
+) -> anyhow::Result<Vec<f64>> {
     let runner =
         Runner::new(Arc::clone(&bundle.model), engines.to_vec(), Arc::new(SegmentStore::new(1 << 30)));
     let inputs: Values = Generator::new(bundle.model.model(), &[])?.sample(0, 1)?.into_iter().collect();
     let here = median(&runner, &inputs)?;
-    let of = |exit: &Exit| match &exit.head {
-        None => Ok(0.0),
-        Some(head) => {
-            let onnx = head.to_model(&candidates.output, candidates.kind)?.to_onnx()?;
-            let head = ExitHead::new(exit.boundary as u16, onnx)?;
-            Ok(time(bundle, engines, exit, &head)? * there / here)
-        }
-    };
-    exits.iter().map(of).collect::<anyhow::Result<_>>().map(Some)
+    let of = |exit: &Exit| Ok(time(bundle, engines, exit, &exit.packed(candidates)?)? * there / here);
+    exits.iter().map(of).collect()
 }
 
 /// Seconds of a head on the engine that would run it; it must run there.

@@ -39,6 +39,33 @@ pub(crate) struct PlanArgs {
     pub(crate) html: Option<PathBuf>,
 }
 
+/// What exits are placed by: with the profiles of both devices and the link between them where to ship is
+/// chosen together with the exits; with the edge's alone it runs everything.
+#[derive(Args)]
+#[command(next_help_heading = "Placement, by what requests take of devices instead of by multiplications")]
+pub(crate) struct PlaceArgs {
+    /// What the edge measured of the model: `partitioner profile` there
+    #[arg(long, value_name = "PROFILE")]
+    pub(crate) profile: Option<PathBuf>,
+    /// What the cloud measured of it
+    #[arg(long, value_name = "PROFILE", requires_all = ["profile", "bandwidth", "rtt"])]
+    pub(crate) cloud_profile: Option<PathBuf>,
+    /// Rate of the link upward, as 8Mbps
+    #[arg(long, value_name = "RATE", requires = "cloud_profile", value_parser = ask::rate)]
+    pub(crate) bandwidth: Option<f64>,
+    /// Rate back [default: as upward]
+    #[arg(long, value_name = "RATE", requires = "cloud_profile", value_parser = ask::rate)]
+    pub(crate) downlink: Option<f64>,
+    /// Round-trip time without load, as 40ms
+    #[arg(long, value_name = "TIME", requires = "cloud_profile", value_parser = ask::seconds)]
+    pub(crate) rtt: Option<f64>,
+    /// How requests come: sparse, a tenth of a second or more apart, or dense
+    #[arg(long, default_value = "sparse", value_name = "HOW", value_parser = ask::traffic)]
+    pub(crate) traffic: Traffic,
+    #[command(flatten)]
+    pub(crate) wish: WishArgs,
+}
+
 /// One value, or one for each link from the edge onward.
 #[derive(Args)]
 #[command(next_help_heading = "The link")]

@@ -41,6 +41,7 @@ pub(super) fn report(exits: usize, labels: bool, risk: f64) -> Report {
         },
         unit: "MACs",
         whole: 40_813_184.0,
+        ways: None,
         exits: (0..exits).map(|at| row(&calibrate.outcomes, &depths, at, &certified)).collect(),
         certified: certified.as_ref().ok().map(|certified| CertifiedRow {
             errors: certified.loosest().errors,
