@@ -327,8 +327,8 @@ pub(crate) struct ExitsFitArgs {
     /// --calibrate half of them is kept back to propose and to test thresholds
     #[arg(long, value_name = "DIR|FILE", required_unless_present = "declared")]
     pub(crate) inputs: Option<PathBuf>,
-    /// Outputs that the model was made with as exits: they are used as they are, and nothing is fitted but where
-    /// --boundaries says so. --inputs or --calibrate then propose and test thresholds
+    /// Outputs that the model was made with as exits, used as they are: --calibrate is all that they need; with
+    /// --inputs heads are fitted beside them
     #[arg(long, value_name = "OUTPUT,…", value_delimiter = ',')]
     pub(crate) declared: Vec<String>,
     /// The file that the model was packed from, where --declared outputs were left out of it (`pack --outputs`)
@@ -355,7 +355,7 @@ pub(crate) struct ExitsFitArgs {
     #[arg(long)]
     pub(crate) labelled: bool,
     /// Boundaries to try [default: up to eight, spread over the model]
-    #[arg(long, value_name = "bN,…", value_delimiter = ',', value_parser = parse_boundary)]
+    #[arg(long, value_name = "bN,…", value_delimiter = ',', value_parser = parse_boundary, requires = "inputs")]
     pub(crate) boundaries: Vec<u16>,
     /// The classifier's output, where there are several
     #[arg(long, value_name = "NAME")]
@@ -386,7 +386,7 @@ pub(crate) struct ExitsFitArgs {
 impl ExitsFitArgs {
     /// Whether heads are fitted, or all exits are declared.
     pub(crate) fn fits(&self) -> bool {
-        self.declared.is_empty() || !self.boundaries.is_empty()
+        self.inputs.is_some()
     }
 }
 

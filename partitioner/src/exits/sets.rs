@@ -68,10 +68,7 @@ impl Sets {
         // Of a set of its own a third proposes; else half of the inputs fits, a sixth proposes.
         let alone = (0.0, 1.0 / 3.0);
         let (mut fit, (at, others), (fits, proposes)) = match (&args.inputs, &args.calibrate) {
-            (Some(_), Some(_)) if !args.fits() => {
-                bail!("declared exits are not fitted: give --inputs or --calibrate, not both")
-            }
-            (Some(path), None) | (None, Some(path)) if !args.fits() => (Set::default(), open(path)?, alone),
+            (None, Some(path)) => (Set::default(), open(path)?, alone),
             (Some(path), None) => {
                 let (folder, names) = open(path)?;
                 (Set { folder, rows: Vec::new() }, (folder, names), (0.5, 2.0 / 3.0))
@@ -80,7 +77,9 @@ impl Sets {
                 let (folder, names) = open(path)?;
                 (Set { folder, rows: (0..names.len()).collect() }, open(calibrate)?, alone)
             }
-            (None, _) => bail!("--inputs: exits need inputs, heads are fitted to them and thresholds tested"),
+            (None, None) => {
+                bail!("--calibrate: declared exits are not fitted, but their promise is tested on inputs")
+            }
         };
         let (mut tune, mut calibrate) = (Set { folder: at, rows: vec![] }, Set { folder: at, rows: vec![] });
         let mut fitted = Vec::new();
@@ -101,7 +100,7 @@ impl Sets {
             }
             None => Set::default(),
         };
-        if let Some(path) = args.inputs.as_ref().filter(|_| args.fits() && fit.rows.len() < FEWEST) {
+        if let Some(path) = args.inputs.as_ref().filter(|_| fit.rows.len() < FEWEST) {
             bail!(
                 "{}: {} inputs to fit heads to are too few; {FEWEST} are needed at least, and thousands are better",
                 path.display(),

@@ -4,6 +4,7 @@
 mod bad_models;
 mod binary;
 mod commands;
+mod exits;
 mod plans;
 mod profiles;
 mod public_models;

@@ -46,25 +46,7 @@ impl Bench {
 
     /// Every range, at so many seconds for each step between boundaries.
     fn profile(&self, step: f64) -> Value {
-        let boundaries = self.about["boundaries"].as_array().unwrap();
-        let last = boundaries.len() - 1;
-        let pairs = (0..last).flat_map(|from| (from + 1..=last).map(move |to| (from, to)));
-        let ranges: Vec<Value> = pairs
-            .map(|(from, to)| {
-                let time = step * (to - from) as f64;
-                json!({"from": from, "to": to, "batch": 1, "runs": 9, "rounds": 3, "p50": time, "p90": time,
-                    "p99": time, "mean": time, "sd": time * 0.02, "compile": 0.1, "resident_bytes": 1000 * (to - from)})
-            })
-            .collect();
-        let places: Vec<Value> = boundaries
-            .iter()
-            .map(|it| json!({"after": it["after"], "macs_before": it["macs_before"]}))
-            .collect();
-        json!({"format": 1, "model": "tiny", "digest": self.about["digest"], "boundaries": places,
-            "device": {"host": "h", "cpu": "c", "cores": 1, "arch": "x86_64", "os": "linux"},
-            "engine": {"name": "tract", "version": "1", "threads": 1}, "taken": "2026-01-31T12:00:00Z",
-            "complete": true, "ranges": ranges,
-            "power": {"source": "modelled", "idle_watts": 2.0, "busy_watts": 6.0, "joules_per_byte": 1e-7}})
+        profile(&self.about, "tiny", step)
     }
 
     fn write(&self, name: &str, profile: &Value) -> PathBuf {
@@ -77,6 +59,27 @@ impl Bench {
         let (edge, cloud) = (edge.to_str().unwrap(), cloud.to_str().unwrap());
         partitioner(&[&["plan", &self.folder, "--edge", edge, "--cloud", cloud], more].concat())
     }
+}
+
+/// Every range, at so many seconds for each step between boundaries.
+pub(crate) fn profile(about: &Value, model: &str, step: f64) -> Value {
+    let boundaries = about["boundaries"].as_array().unwrap();
+    let last = boundaries.len() - 1;
+    let pairs = (0..last).flat_map(|from| (from + 1..=last).map(move |to| (from, to)));
+    let ranges: Vec<Value> = pairs
+        .map(|(from, to)| {
+            let time = step * (to - from) as f64;
+            json!({"from": from, "to": to, "batch": 1, "runs": 9, "rounds": 3, "p50": time, "p90": time,
+                "p99": time, "mean": time, "sd": time * 0.02, "compile": 0.1, "resident_bytes": 1000 * (to - from)})
+        })
+        .collect();
+    let places: Vec<Value> =
+        boundaries.iter().map(|it| json!({"after": it["after"], "macs_before": it["macs_before"]})).collect();
+    json!({"format": 1, "model": model, "digest": about["digest"], "boundaries": places,
+        "device": {"host": "h", "cpu": "c", "cores": 1, "arch": "x86_64", "os": "linux"},
+        "engine": {"name": "tract", "version": "1", "threads": 1}, "taken": "2026-01-31T12:00:00Z",
+        "complete": true, "ranges": ranges,
+        "power": {"source": "modelled", "idle_watts": 2.0, "busy_watts": 6.0, "joules_per_byte": 1e-7}})
 }
 
 #[test]
