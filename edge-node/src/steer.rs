@@ -35,6 +35,9 @@ pub(crate) struct Options {
     pub(crate) back: Coding,
     /// The mesh's nodes that the tables know, in their order, and their names.
     pub(crate) nodes: Vec<(usize, String)>,
+    /// Seconds that the tables count before a request's first range, which no range shows: HTTP and
+    /// hand-overs.
+    pub(crate) front: f64,
     /// Every request is wanted within this time, whatever it brings itself.
     pub(crate) within: Option<Duration>,
     /// Where a request over the expected link would leave.
@@ -193,9 +196,11 @@ impl Steered {
         Flight { steered: Arc::clone(self), ticket, is_pictures: chosen.is_pictures }
     }
 
-    /// A range ran here, in one piece.
+    /// A range ran here, in one piece, pictures decoded before it included.
     pub(crate) fn ran(&self, is_pictures: bool, range: (usize, usize), with_head: bool, took: Duration) {
-        self.pilot(is_pictures).ran(self.origin.elapsed(), range, with_head, took.as_secs_f64());
+        let front = if range.0 == 0 { self.options.front } else { 0.0 };
+        let seconds = took.as_secs_f64() + front;
+        self.pilot(is_pictures).ran(self.origin.elapsed(), range, with_head, seconds);
     }
 
     fn pilot(&self, is_pictures: bool) -> MutexGuard<'_, Pilot> {

@@ -40,7 +40,7 @@ impl Tickets {
         self.stock.held().tickets.len()
     }
 
-    /// Forgets all: the node did not take one, or is trusted no more.
+    /// Forgets all: the node is trusted no more, or speaks otherwise than when it gave them.
     pub fn clear(&self) {
         self.stock.held().tickets.clear();
     }

@@ -12,6 +12,8 @@ pub struct Reply {
     pub answer: Answer,
     /// The node that gave it.
     pub node: String,
+    /// The same, by the order in which they were given: names may be shared.
+    pub index: usize,
     /// Times that the request was sent, this one among them.
     pub attempts: u32,
     /// Of the last attempt, what the node's own time does not explain.
@@ -142,7 +144,7 @@ pub(crate) async fn call(
                 let elapsed = sent.elapsed();
                 let network = elapsed.saturating_sub(answer.timings.total);
                 let attempts = attempts.len() as u32 + 1;
-                return Ok(Reply { answer, node, attempts, network, elapsed, arrival, ahead, again });
+                return Ok(Reply { answer, node, index, attempts, network, elapsed, arrival, ahead, again });
             }
             Ok(Ok(Exchange { response: Response::Refusal(refusal), .. })) => {
                 source = Source::Peer;

@@ -231,7 +231,12 @@ async fn ended(
     let renewing = async {
         loop {
             tokio::time::sleep(RENEWS).await;
-            match client.connect(address, link.name()).await {
+            // Over the way in use: where that is TCP, UDP does not pass.
+            let renewed = match connection.way() {
+                Way::Udp => client.connect(address, link.name()).await,
+                Way::Tcp => client.connect_tcp(address, link.name()).await,
+            };
+            match renewed {
                 // The tickets come after the handshake.
                 Ok(_leaves_them) => tokio::time::sleep(Duration::from_secs(1)).await,
                 Err(error) => tracing::debug!(node = link.name(), %error, "no new tickets"),

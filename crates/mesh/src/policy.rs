@@ -82,8 +82,8 @@ impl Vigil {
         (self.rtt / 2).clamp(Duration::from_millis(100), Duration::from_millis(200))
     }
 
-    /// Connections that wait at once. Each waits for five round trips as they were, which is what TCP,
-    /// TLS and QUIC take together, and for a second at least: the way may be longer now.
+    /// Brief connections that wait at once, and as many patient ones. A brief one waits for five round
+    /// trips as they were, which is what TCP, TLS and QUIC take together, and for a second at least.
     pub fn attempts(&self) -> usize {
         let life = (5 * self.rtt).max(Duration::from_secs(1));
         (life.as_millis().div_ceil(self.pause().as_millis()) as usize).min(16)
@@ -92,6 +92,12 @@ impl Vigil {
     /// Whether the connections from another socket move to yet another one, from this on.
     pub fn moves(&self, turn: u32) -> bool {
         turn % 20 == 1
+    }
+
+    /// Whether this attempt is given as many times the time of the brief ones as there are of them. Where
+    /// an answer takes longer than those wait, it would never come else.
+    pub fn is_patient(&self, turn: u32) -> bool {
+        (turn as usize).is_multiple_of(self.attempts())
     }
 
     /// Whether to try TCP as well this time: where it was the way before, every third time, else now and then.
@@ -151,6 +157,7 @@ mod tests {
             let vigil = Vigil::new(ms(rtt));
             assert_eq!((vigil.pause(), vigil.attempts()), (ms(pause), attempts), "{rtt}");
             assert!(!vigil.moves(0) && vigil.moves(1) && !vigil.resolves(0));
+            assert_eq!((0..100).filter(|turn| vigil.is_patient(*turn)).count(), 100_usize.div_ceil(attempts));
             assert!(!vigil.is_tcp(0, false) && vigil.is_tcp(8, false) && vigil.is_tcp(0, true));
         }
     }

@@ -332,7 +332,14 @@ impl Pilot {
     }
 
     /// The edge ran a segment, and the head behind it if it tried that, in so many seconds.
-    pub fn ran(&mut self, now: Duration, (from, to): (usize, usize), with_head: bool, seconds: f64) {
+    pub fn ran(&mut self, now: Duration, range: (usize, usize), with_head: bool, seconds: f64) {
+        self.load.worked(now, seconds);
+        self.raced(now, range, with_head, seconds);
+    }
+
+    /// As [`ran`](Self::ran), of a request whose answer is awaited, while there was nothing else to do:
+    /// nobody waits for that, so it is no load.
+    pub fn raced(&mut self, now: Duration, (from, to): (usize, usize), with_head: bool, seconds: f64) {
         let model = self.table.model();
         if from >= to || to > self.table.last() {
             return;
@@ -340,7 +347,6 @@ impl Pilot {
         let Some(time) = *model.edge.times.at(from, to) else { return };
         let head = model.exits.iter().find(|exit| with_head && exit.boundary == to);
         let expected = time.mean + head.map_or(0.0, |exit| exit.head.mean);
-        self.load.worked(now, seconds);
         self.trials.earn(self.settings.explore * seconds * model.terms.weights.latency);
         self.edge.observe(now, expected, seconds);
     }

@@ -29,6 +29,21 @@ pub(crate) async fn all_made(tensors: &[CodedTensor]) {
     }
 }
 
+/// The most bytes that the tensors will have: what is made so far says little of one that is being made.
+pub(crate) fn most_bytes(tensors: &[CodedTensor]) -> u64 {
+    let most = |tensor: &CodedTensor| match &tensor.data {
+        // One that goes as it is may have more than was announced.
+        Payload::Growing(growing) => growing.most().max(tensor.data.bytes()),
+        data => data.bytes(),
+    };
+    tensors.iter().map(most).sum()
+}
+
+/// Bytes of the tensors, as far as they are made.
+pub(crate) fn made_bytes(tensors: &[CodedTensor]) -> u64 {
+    tensors.iter().map(|tensor| tensor.data.bytes()).sum()
+}
+
 /// Why a message was not sent to its end.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SendError {

@@ -123,9 +123,7 @@ impl Entrance {
                 let _place = place;
                 let relaying = async {
                     stream.set_nodelay(true)?;
-                    let late = |_| Err(io::Error::from(io::ErrorKind::TimedOut));
-                    let accepted = tokio::time::timeout(handshake, tls.accept(stream)).await;
-                    let stream = accepted.unwrap_or_else(late)?;
+                    let stream = within(handshake, tls.accept(stream)).await?;
                     let any: SocketAddr = match server {
                         SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
                         SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
@@ -149,7 +147,8 @@ impl std::fmt::Debug for Entrance {
     }
 }
 
-/// Carries datagrams both ways until the stream ends or is silent for `idle`. `peer` is who is at the
+/// Carries datagrams both ways until the stream ends, or for `idle` no datagram comes whole or what goes
+/// out is not taken. `peer` is who is at the
 /// socket's other end; `None`: whoever spoke last.
 async fn relay(
     stream: impl AsyncRead + AsyncWrite,
@@ -171,8 +170,11 @@ async fn relay(
             {
                 append(&mut batch, &datagram[..length]);
             }
-            writer.write_all(&batch).await?;
-            writer.flush().await?;
+            let writing = async {
+                writer.write_all(&batch).await?;
+                writer.flush().await
+            };
+            within(idle, writing).await?;
             batch.clear();
         }
     };
@@ -180,10 +182,13 @@ async fn relay(
         let mut reader = BufReader::with_capacity(BATCH, reader);
         let mut datagram = vec![0; LONGEST];
         loop {
-            let late = |_| Err(io::Error::from(io::ErrorKind::TimedOut));
-            let length = tokio::time::timeout(idle, reader.read_u16()).await.unwrap_or_else(late)?;
-            let datagram = &mut datagram[..usize::from(length)];
-            reader.read_exact(datagram).await?;
+            // Its length and its body together: a peer may be lost in the middle of one.
+            let reading = async {
+                let length = usize::from(reader.read_u16().await?);
+                reader.read_exact(&mut datagram[..length]).await
+            };
+            let length = within(idle, reading).await?;
+            let datagram = &datagram[..length];
             let to = *last.lock().unwrap_or_else(PoisonError::into_inner);
             if let Some(to) = to {
                 // One that the socket does not take is lost, as on any path.
@@ -201,6 +206,11 @@ async fn relay(
     }
 }
 
+async fn within<T>(limit: Duration, doing: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    let late = |_| Err(io::ErrorKind::TimedOut.into());
+    tokio::time::timeout(limit, doing).await.unwrap_or_else(late)
+}
+
 fn append(batch: &mut Vec<u8>, datagram: &[u8]) {
     // A UDP datagram is shorter than its 16-bit length field can say.
     let length = datagram.len() as u16;
@@ -211,6 +221,7 @@ fn append(batch: &mut Vec<u8>, datagram: &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tokio::io::DuplexStream;
 
     #[tokio::test]
     async fn datagrams_keep_their_bounds_and_their_order() {
@@ -234,5 +245,44 @@ mod tests {
             assert_eq!(&buffer[..got], datagram);
         }
         assert_eq!(end.await.unwrap().unwrap_err().kind(), io::ErrorKind::TimedOut);
+    }
+
+    /// A relay of a server, the other end of its stream, and of its socket.
+    async fn relayed(idle: Duration) -> (tokio::task::JoinHandle<io::Result<()>>, DuplexStream, UdpSocket) {
+        let (here, there) = tokio::io::duplex(1000);
+        let (socket, server) = (
+            UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap(),
+            UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap(),
+        );
+        socket.connect(server.local_addr().unwrap()).await.unwrap();
+        server.connect(socket.local_addr().unwrap()).await.unwrap();
+        let peer = server.local_addr().ok();
+        (tokio::spawn(relay(here, socket, peer, idle)), there, server)
+    }
+
+    async fn timed_out(ended: tokio::task::JoinHandle<io::Result<()>>) {
+        let ended = tokio::time::timeout(Duration::from_secs(10), ended).await.unwrap();
+        assert_eq!(ended.unwrap().unwrap_err().kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_is_lost_within_a_datagram_holds_no_place() {
+        let (ended, mut stream, _server) = relayed(Duration::from_millis(100)).await;
+        stream.write_all(&[1, 0, 7, 7, 7]).await.unwrap();
+        timed_out(ended).await;
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_takes_nothing_holds_no_place() {
+        let (ended, mut stream, server) = relayed(Duration::from_millis(500)).await;
+        // It says something all the while: empty datagrams.
+        let talking = tokio::spawn(async move {
+            while stream.write_all(&[0, 0]).await.is_ok() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        });
+        server.send(&[7; 5000]).await.unwrap();
+        timed_out(ended).await;
+        talking.await.unwrap();
     }
 }

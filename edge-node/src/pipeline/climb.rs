@@ -96,7 +96,8 @@ impl Climb {
         // Several programs take longer than the one that is being made for them.
         if run.pieces == 1 {
             let with_head = self.stand.asked.len() > asked;
-            self.asker.ran((from, to), with_head, run.elapsed + (self.stand.exits - before));
+            let preprocess = if from == 0 { self.stand.preprocess } else { Duration::ZERO };
+            self.asker.ran((from, to), with_head, preprocess + run.elapsed + (self.stand.exits - before));
         } else {
             self.model.fuse(from, to);
         }

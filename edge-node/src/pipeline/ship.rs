@@ -105,8 +105,9 @@ impl Pipeline {
         let coded = std::mem::take(&mut reply.answer.tensors);
         let bytes_back: u64 = coded.iter().map(|tensor| tensor.data.bytes()).sum();
         if let Some(flight) = flight {
-            // A second request is not what was planned for.
-            match trip.route.uncoded.is_none() && reply.attempts == 1 {
+            // Another node's answer, or one to a second request, is not what was planned for.
+            let is_planned = way.chosen.is_some_and(|chosen| chosen.node == reply.index);
+            match is_planned && trip.route.uncoded.is_none() && reply.attempts == 1 && !reply.again {
                 true => flight.answered(&seen(&reply, bytes_back)),
                 false => flight.ended(),
             }

@@ -46,7 +46,7 @@ pub(super) fn steered(
     let tensors = known(model, own, clouds, link, wish, (back, false))?;
     let pictures = known(model, own, clouds, link, wish, (back, true))?;
     let usual = if model.served.card.preprocess.is_some() { &pictures } else { &tensors };
-    let stops = stops(&usual.model, STOPS)?;
+    let (stops, front) = (stops(&usual.model, STOPS)?, usual.front);
     let settings = Settings {
         threads: threads as f64,
         race: match (model.fallback, model.race) {
@@ -75,6 +75,7 @@ pub(super) fn steered(
         there: [tensors.codings, pictures.codings],
         back,
         nodes,
+        front,
         within: wish.deadline.map(|deadline| deadline.within),
         planned,
     };
@@ -85,6 +86,8 @@ pub(super) fn steered(
 struct Known {
     model: online::Model,
     priors: Vec<Prior>,
+    /// Seconds before the first range.
+    front: f64,
     /// By boundary and shipment.
     codings: Vec<Vec<Coding>>,
 }
@@ -149,6 +152,7 @@ fn known(
     });
     Ok(Known {
         codings: codings.collect(),
+        front: problems.first().map_or(0.0, |problem| problem.tiers[0].queue.mean),
         priors: problems.iter().map(|problem| Prior::from(&problem.links[0])).collect(),
         model: online::Model::of(&problems, terms)?,
     })

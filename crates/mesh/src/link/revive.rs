@@ -36,10 +36,11 @@ pub(super) async fn revive(
 ) -> Option<Revived> {
     let (began, vigil, was_tcp) = (Instant::now(), Vigil::new(lost.stats().min_rtt), lost.way() == Way::Tcp);
     let mut attempts = JoinSet::new();
-    let mut order: VecDeque<AbortHandle> = VecDeque::new();
+    // Those whose time is over make room; some are given much more, for a way, or a machine, that is
+    // slower than it was.
+    let (mut brief, mut patient) = (VecDeque::new(), VecDeque::new());
     let mut names = JoinSet::new();
     let mut elsewhere = client.clone();
-    let mut next = tokio::time::Instant::now();
     for turn in 0_u32.. {
         if began.elapsed() > config.vigil {
             break;
@@ -54,11 +55,8 @@ pub(super) async fn revive(
             let (node, config) = (link.node.clone(), *config);
             names.spawn(async move { resolve(&node, &config).await });
         }
-        while order.len() >= vigil.attempts()
-            && let Some(oldest) = order.pop_front()
-        {
-            oldest.abort();
-        }
+        let order = if vigil.is_patient(turn) { &mut patient } else { &mut brief };
+        make_room(order, vigil.attempts());
         let client = if turn % 2 == 0 { client } else { &elsewhere };
         match begin(link, client, address, turn == 0) {
             Ok(attempt) => order.push_back(attempts.spawn(attempt)),
@@ -67,7 +65,8 @@ pub(super) async fn revive(
         if config.tcp_after.is_some() && vigil.is_tcp(turn, was_tcp) {
             order.push_back(attempts.spawn(begin_tcp(client.clone(), address, link.name().to_owned())));
         }
-        next += vigil.pause();
+        // From now on, not from when it was due: a machine that is late is not to catch up in a burst.
+        let next = tokio::time::Instant::now() + vigil.pause();
         loop {
             tokio::select! {
                 () = tokio::time::sleep_until(next) => break,
@@ -87,6 +86,15 @@ pub(super) async fn revive(
         }
     }
     None
+}
+
+/// Gives the oldest attempts up until there are fewer than `most`.
+fn make_room(order: &mut VecDeque<AbortHandle>, most: usize) {
+    while order.len() >= most
+        && let Some(oldest) = order.pop_front()
+    {
+        oldest.abort();
+    }
 }
 
 /// An attempt, which offers itself to those who wait where it is the `first`.

@@ -216,7 +216,11 @@ async fn what_a_refusal_leads_to_depends_on_its_reason() {
         fleet.start("c2", None, Duration::ZERO);
         let mesh = fleet.mesh(2).await;
         match mesh.call(&request(0)).await {
-            Ok(reply) => assert_eq!((reply.node.as_str(), reply.attempts), ("c2", attempts), "{reason}"),
+            Ok(reply) => assert_eq!(
+                (reply.node.as_str(), reply.index, reply.attempts),
+                ("c2", 1, attempts),
+                "{reason}"
+            ),
             Err(error) => {
                 assert!(matches!(&error.failure, MeshFailure::Refused(refusal) if refusal.reason == reason));
                 assert_eq!(attempts, 0, "{reason}");
@@ -224,6 +228,19 @@ async fn what_a_refusal_leads_to_depends_on_its_reason() {
         }
         let draining = mesh.status()[0].state == NodeState::Draining;
         assert_eq!(draining, reason == Reason::Draining, "{reason}");
+    }
+}
+
+#[tokio::test]
+async fn replicas_of_one_name_are_told_apart() {
+    let mut fleet = Fleet::new();
+    let replicas = [0, 1, 2].map(|_| fleet.start("c1", None, Duration::ZERO));
+    let mesh = fleet.mesh(3).await;
+    for first in [2, 0, 1] {
+        let manner = Manner { first: Some(first), ..Manner::default() };
+        let reply = mesh.call_into(&request(0), manner, &mut ()).await.unwrap();
+        assert_eq!((reply.index, reply.node.as_str()), (first, "c1"));
+        assert_eq!(replicas[first].handled.load(Ordering::SeqCst), 1);
     }
 }
 

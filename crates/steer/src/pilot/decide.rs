@@ -86,7 +86,8 @@ impl Pilot {
         }
         let slowdown = self.edge.value(now);
         let rest = self.table.local(situation.at).map_or(0.0, |rest| rest.mean * slowdown.mean);
-        let ahead = situation.own_wait.mean + rest / 2.0;
+        let waiting = amount(situation.own_waiting) * self.load.usual();
+        let ahead = situation.own_wait.mean + waiting + rest / 2.0;
         let price = self.load.price(now, situation.own_waiting, ahead, self.settings.threads);
         Conditions {
             edge_wait: situation.own_wait,

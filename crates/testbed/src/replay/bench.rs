@@ -10,6 +10,9 @@ use std::time::Duration;
 /// A cell says nothing where one fixed choice is within this of the oracle.
 pub const TELLING: f64 = 1.05;
 
+/// Ranges one by one are not to the nanosecond what they are in one.
+const ROUNDING: f64 = 1e-6;
+
 /// What is the same in all cells.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -214,7 +217,7 @@ fn verdict<'c>(name: &str, cells: &'c [Cell], of: impl Fn(&'c Cell) -> Option<&'
         verdict.over_edge = verdict.over_edge.max(edge);
         verdict.above_edge += usize::from(edge > 1.03);
         let ratio = summary.mean / cell.oracle.mean;
-        verdict.beats_oracle += usize::from(ratio < 1.0 - 1e-9);
+        verdict.beats_oracle += usize::from(ratio < 1.0 - ROUNDING);
         if !cell.says_nothing() {
             if ratio > verdict.worst {
                 verdict.worst = ratio;

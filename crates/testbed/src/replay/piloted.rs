@@ -118,8 +118,11 @@ impl Policy for Piloted {
                 if cancelled { self.pilot.lost(now, ticket) } else { self.pilot.refused(ticket) }
             }
             Event::Lost { request: None, .. } => {}
-            Event::Ran { from, to, with_head, seconds } => {
-                self.pilot.ran(now, (from, to), with_head, seconds)
+            Event::Ran { from, to, with_head, as_race: true, seconds } => {
+                self.pilot.raced(now, (from, to), with_head, seconds);
+            }
+            Event::Ran { from, to, with_head, as_race: false, seconds } => {
+                self.pilot.ran(now, (from, to), with_head, seconds);
             }
         }
     }

@@ -123,6 +123,8 @@ pub enum Event {
         to: usize,
         /// Whether a head was asked at its end.
         with_head: bool,
+        /// Whether the request was away meanwhile.
+        as_race: bool,
         /// Both together.
         seconds: f64,
     },

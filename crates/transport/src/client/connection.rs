@@ -1,7 +1,7 @@
 use super::handshake::{Stage, Target, confirmed};
 use super::ledger::{Ledger, UnderWay};
 use crate::stall::{Verdict, Watch};
-use crate::stream::{Receiver, SendError, Sender, all_made};
+use crate::stream::{Receiver, SendError, Sender, all_made, made_bytes, most_bytes};
 use crate::{CallError, CallFailure, Config, ConnectError, close};
 use bytes::Bytes;
 use kerf_wire::{Arrival, Decoder, Frame, Intake, Limits, Request, Response};
@@ -263,7 +263,7 @@ impl Connection {
             all_made(&request.tensors).await;
         }
         let frame = Frame::of_request(request, &self.about.limits).map_err(CallFailure::Encode)?;
-        let bytes = request.tensors.iter().map(|tensor| tensor.data.bytes()).sum();
+        let bytes = most_bytes(&request.tensors);
         let (send, receive) = self.quic.open_bi().await?;
         let mut sender = Sender::new(send, close::CANCELLED);
         sender.set_size(bytes);
@@ -280,8 +280,14 @@ impl Connection {
                 tokio::select! {
                     response = &mut receive => break response?,
                     sent = &mut send, if sending => match sent {
-                        // Stopped: the reason is on its way, as a response.
-                        Ok(()) | Err(SendError::Write(WriteError::Stopped(_))) => sending = false,
+                        Ok(()) => {
+                            sending = false;
+                            if let Some(under_way) = &mut under_way {
+                                under_way.settle(made_bytes(&request.tensors));
+                            }
+                        }
+                        // The reason is on its way, as a response.
+                        Err(SendError::Write(WriteError::Stopped(_))) => sending = false,
                         Err(SendError::Write(WriteError::ConnectionLost(error))) => return Err(error.into()),
                         Err(SendError::Write(WriteError::ClosedStream | WriteError::ZeroRttRejected)) => {
                             return Err(CallFailure::Closed);

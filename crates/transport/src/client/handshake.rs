@@ -122,8 +122,9 @@ async fn answered(
     let accepted = accepted.await;
     if quic.close_reason().is_none() {
         tracing::debug!(node = %target.node, accepted, "early data");
-        if !accepted {
-            // Another process than the one that made the tickets.
+        // The ticket is spent; others may be of another process behind the address, or newer than what
+        // this one forgot. Not so where they are bound to a protocol that is not spoken any more.
+        if !accepted && knows_chunks(&quic) != target.known.chunks() {
             target.known.tickets.clear();
         }
         check(&quic, &target, &untrusted);

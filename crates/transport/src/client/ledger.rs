@@ -32,7 +32,7 @@ impl Ledger {
         Self { meter, account: Arc::default() }
     }
 
-    /// A request of so many bytes begins; says how many are before it.
+    /// A request of so many bytes, at most, begins; says how many are before it.
     ///
     /// What is acknowledged is counted in packets, repeats and small talk among them, and what is
     /// written in bytes of requests: the lesser of what both say is off by a few packets at most.
@@ -48,6 +48,16 @@ impl Ledger {
         account.bytes += bytes;
         account.written += bytes;
         (ahead, UnderWay { account: self.account.clone(), bytes })
+    }
+}
+
+impl UnderWay {
+    /// All of it is handed over, and that is so many bytes.
+    pub(super) fn settle(&mut self, bytes: u64) {
+        let mut account = lock(&self.account);
+        account.bytes = account.bytes - self.bytes + bytes;
+        account.written = account.written - self.bytes + bytes;
+        self.bytes = bytes;
     }
 }
 
@@ -88,5 +98,20 @@ mod tests {
         let (_, bulk) = ledger.begin(50_000);
         assert_eq!(ledger.begin(100).0, 50_000);
         drop(bulk);
+    }
+
+    #[test]
+    fn what_came_out_smaller_than_announced_is_not_ahead() {
+        let meter = Arc::new(Meter::default());
+        let ledger = Ledger::new(meter.clone());
+        let (_, mut growing) = ledger.begin(4_000_000);
+        let (ahead, small) = ledger.begin(1_000);
+        assert_eq!(ahead, 4_000_000);
+        growing.settle(300_000);
+        meter.add(100_000);
+        assert_eq!(ledger.begin(0).0, 201_000);
+        drop(growing);
+        assert_eq!(ledger.begin(0).0, 1_000);
+        drop(small);
     }
 }

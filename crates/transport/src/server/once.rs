@@ -17,8 +17,7 @@ use kerf_wire::{Ask, RequestHeader, RequestId, Response};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::sync::watch;
-use tokio::task::AbortHandle;
+use tokio::sync::{oneshot, watch};
 
 /// What makes two requests the same. Not the deadline, which is less the second time, nor how many
 /// bytes were announced: a tensor that was still being encoded the first time is complete the second.
@@ -84,7 +83,8 @@ struct Running {
     /// Who waits for it; nobody does: it ends.
     waiting: usize,
     outcome: watch::Receiver<Option<Response>>,
-    task: AbortHandle,
+    /// Ends it early.
+    stop: oneshot::Sender<()>,
 }
 
 /// What there is for one copy of a request.
@@ -119,17 +119,28 @@ impl Once {
     where
         F: Future<Output = Response> + Send + 'static,
     {
-        let mut table = lock(&self.table);
-        if let Some(found) = self.find_in(&mut table, &key) {
-            return found;
-        }
-        table.runs += 1;
-        let run = table.runs;
         let (tell, outcome) = watch::channel(None);
-        let handling = handle();
+        let (stop, stopped) = oneshot::channel();
+        let run = {
+            let mut table = lock(&self.table);
+            if let Some(found) = self.find_in(&mut table, &key) {
+                return found;
+            }
+            table.runs += 1;
+            let run = table.runs;
+            table.running.insert(key.clone(), Running { run, waiting: 1, outcome: outcome.clone(), stop });
+            run
+        };
+        // Unlocked: a runtime that shuts down drops what it is given at once, and with it the ending.
         let mut ending = Ending { table: self.table.clone(), key: key.clone(), run, answer: None };
-        let task = tokio::spawn(async move {
-            let response = handling.await;
+        let waiter = Waiter { table: self.table.clone(), key, run, outcome, stays: false };
+        let handling = handle();
+        tokio::spawn(async move {
+            let response = tokio::select! {
+                biased;
+                response = handling => response,
+                _ = stopped => return,
+            };
             if let Response::Answer(_) = &response {
                 ending.answer = Some(response.clone());
             }
@@ -137,9 +148,7 @@ impl Once {
             drop(ending);
             tell.send_replace(Some(response));
         });
-        let running = Running { run, waiting: 1, outcome: outcome.clone(), task: task.abort_handle() };
-        table.running.insert(key.clone(), running);
-        Found::Running(Waiter { table: self.table.clone(), key, run, outcome, stays: false })
+        Found::Running(waiter)
     }
 
     /// The answer turned out to be none that can be sent.
@@ -159,7 +168,7 @@ impl Once {
 }
 
 impl Waiter {
-    /// Waits for the response; `None`: the handler panicked.
+    /// Waits for the response; `None`: the handler panicked, or the runtime shuts down.
     pub(super) async fn response(&mut self) -> Option<Response> {
         self.outcome.wait_for(Option::is_some).await.ok().and_then(|response| response.clone())
     }
@@ -172,17 +181,24 @@ impl Waiter {
 
 impl Drop for Waiter {
     fn drop(&mut self) {
-        let mut table = lock(&self.table);
-        let Some(running) = table.running.get_mut(&self.key).filter(|running| running.run == self.run) else {
-            return;
-        };
         if self.stays {
             return;
         }
-        running.waiting -= 1;
-        if running.waiting == 0 {
-            running.task.abort();
-            table.running.remove(&self.key);
+        let unwanted = {
+            let mut table = lock(&self.table);
+            let Some(running) = table.running.get_mut(&self.key).filter(|running| running.run == self.run)
+            else {
+                return;
+            };
+            running.waiting -= 1;
+            if running.waiting > 0 {
+                return;
+            }
+            table.running.remove(&self.key)
+        };
+        if let Some(Running { stop, .. }) = unwanted {
+            // An error says that it has ended.
+            let _ = stop.send(());
         }
     }
 }
@@ -209,4 +225,52 @@ impl Drop for Ending {
 
 fn lock(table: &Mutex<Table>) -> MutexGuard<'_, Table> {
     table.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kerf_identity::Role;
+    use kerf_wire::CODEC_RAW;
+    use std::sync::mpsc;
+
+    fn key(number: u8) -> Key {
+        let asked = Asked {
+            finish: true,
+            model: "m".into(),
+            digest: [0; 32],
+            boundary: 1,
+            tensors: vec![],
+            outputs: vec![],
+            reply: CODEC_RAW,
+        };
+        let peer = Arc::new(PeerIdentity { role: Role::Edge, name: "gw-1".into() });
+        Key { peer, id: RequestId([number; 16]), asked: Arc::new(asked) }
+    }
+
+    #[test]
+    fn a_runtime_that_shuts_down_takes_requests_to_their_end() {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let handle = runtime.handle().clone();
+        let once = Once::new(Bounds { entries: 4, bytes: 100, age: Duration::from_secs(60) });
+        let before = {
+            let _within = handle.enter();
+            once.enter(key(0), std::future::pending)
+        };
+        runtime.shutdown_background();
+        // On a thread of its own: what this is about never comes back.
+        let (done, ended) = mpsc::channel();
+        std::thread::spawn(move || {
+            let _within = handle.enter();
+            let after = [once.enter(key(1), std::future::pending), once.enter(key(1), std::future::pending)];
+            let mut outcomes = Vec::new();
+            for found in after.into_iter().chain([before]) {
+                let Found::Running(mut waiter) = found else { panic!("nothing was answered") };
+                let other = tokio::runtime::Builder::new_current_thread().build().unwrap();
+                outcomes.push(other.block_on(waiter.response()));
+            }
+            done.send((outcomes, lock(&once.table).running.len())).unwrap();
+        });
+        assert_eq!(ended.recv_timeout(Duration::from_secs(10)).unwrap(), (vec![None, None, None], 0));
+    }
 }

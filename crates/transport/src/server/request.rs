@@ -2,7 +2,7 @@ use super::budget::Share;
 use super::once::{Found, Key, Waiter};
 use super::{Begun, Handler, Shared};
 use crate::close;
-use crate::stream::{Receiver, SendError, Sender, all_made};
+use crate::stream::{Receiver, SendError, Sender, all_made, most_bytes};
 use kerf_identity::PeerIdentity;
 use kerf_wire::{Decoder, Frame, Reason, Refusal, Request, RequestId, Response};
 use quinn::{ConnectionError, ReadError, RecvStream, SendStream, StoppedError, VarInt};
@@ -240,7 +240,7 @@ async fn deliver(sender: &mut Sender, response: Response, chunks: bool, shared: 
         all_made(&answer.tensors).await;
     }
     if let Response::Answer(answer) = &response {
-        sender.set_size(answer.tensors.iter().map(|tensor| tensor.data.bytes()).sum());
+        sender.set_size(most_bytes(&answer.tensors));
     }
     let mut sound = true;
     let frame = Frame::of_response(&response, limits).or_else(|error| {

@@ -210,3 +210,25 @@ async fn tensors_are_taken_while_they_arrive_at_both_ends() {
     let (response, ()) = tokio::join!(connection.call(&request, STALL), make(maker));
     assert_eq!(answer(response.unwrap()).tensors, [whole, other]);
 }
+
+#[tokio::test]
+async fn a_tensor_that_is_being_made_counts_as_what_it_may_become() {
+    let running = start(Node::echo(), Config::default());
+    let connection = running.connect().await;
+    // Whether the node knows chunks is known from here on.
+    answer(connection.call(&request(1, 100), STALL).await.unwrap());
+    let (mut maker, large) = made_later(2);
+    maker.push(chunk(0).into());
+    let small = request(3, 100);
+    let calls = async {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let exchange = connection.call_into(&small, STALL, &mut ()).await.unwrap();
+        maker.finish();
+        exchange
+    };
+    let (large, small) = tokio::join!(connection.call(&large, STALL), calls);
+    assert!((MOST - 20_000..=MOST).contains(&small.ahead), "{}", small.ahead);
+    assert_eq!(answer(large.unwrap()).tensors[0].data.whole().unwrap(), &chunk(0));
+    // What it became is all that is left of it.
+    assert!(connection.call_into(&request(4, 100), STALL, &mut ()).await.unwrap().ahead < 20_000);
+}

@@ -7,6 +7,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
+/// Longer than a busy machine takes over anything here.
+const SLOW: Duration = Duration::from_secs(2);
+
 /// What a handler went through.
 #[derive(Default)]
 struct Seen {
@@ -22,7 +25,7 @@ impl Seen {
     async fn until(&self, wanted: (usize, usize)) {
         let start = Instant::now();
         while self.both() != wanted {
-            assert!(start.elapsed() < Duration::from_secs(3), "{:?}, not {wanted:?}", self.both());
+            assert!(start.elapsed() < Duration::from_secs(20), "{:?}, not {wanted:?}", self.both());
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     }
@@ -61,9 +64,7 @@ async fn a_copy_joins_while_it_runs_and_is_given_the_answer_after() {
     });
     assert_eq!(answer(a.unwrap()).tensors, large.tensors);
     assert_eq!(answer(b.unwrap()).tensors, large.tensors);
-    let began = Instant::now();
     assert_eq!(answer(second.call(&large, STALL).await.unwrap()).tensors, large.tensors);
-    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
     assert_eq!(seen.both(), (1, 1));
 }
 
@@ -100,7 +101,7 @@ async fn the_same_id_with_another_question_is_another_request() {
 
 #[tokio::test]
 async fn a_copy_keeps_alive_what_the_first_one_takes_back() {
-    let (node, seen) = noting(Duration::from_millis(300));
+    let (node, seen) = noting(SLOW);
     let running = start(node, Config::default());
     let connection = running.connect().await;
     let asked = request(1, 1000);
@@ -115,7 +116,7 @@ async fn a_copy_keeps_alive_what_the_first_one_takes_back() {
         let copy = tokio::spawn(async move { connection.call(&asked, STALL).await });
         tokio::select! {
             _ = &mut first => panic!("too soon"),
-            () = tokio::time::sleep(Duration::from_millis(100)) => {}
+            () = tokio::time::sleep(SLOW / 4) => {}
         }
         copy
     };
@@ -127,13 +128,13 @@ async fn a_copy_keeps_alive_what_the_first_one_takes_back() {
         _ = connection.call(&asked, STALL) => panic!("too soon"),
         () = seen.until((2, 1)) => {}
     }
-    tokio::time::sleep(Duration::from_millis(400)).await;
+    tokio::time::sleep(SLOW * 5 / 4).await;
     assert_eq!(seen.both(), (2, 1));
 }
 
 #[tokio::test]
 async fn a_lost_connection_does_not_end_what_may_be_asked_again() {
-    let (node, seen) = noting(Duration::from_millis(200));
+    let (node, seen) = noting(SLOW);
     let running = start(node, Config::default());
     let client = running.client(Config::default());
     let connection = client.connect(running.address, "cloud-1").await.unwrap();
@@ -154,7 +155,7 @@ async fn a_lost_connection_does_not_end_what_may_be_asked_again() {
         client.close().await;
     });
     failed.unwrap_err();
-    tokio::time::sleep(Duration::from_millis(400)).await;
+    tokio::time::sleep(SLOW * 5 / 4).await;
     assert_eq!(seen.both(), (2, 1));
 }
 
@@ -197,12 +198,12 @@ async fn answers_are_kept_for_a_while_and_refusals_are_not() {
             if first { Response::Refusal(refusal) } else { echo(request, arrival) }
         }
     });
-    let running = start(node, Config { answer_age: Duration::from_millis(200), ..Config::default() });
+    let running = start(node, Config { answer_age: SLOW, ..Config::default() });
     let connection = running.connect().await;
     let asked = request(1, 0);
     assert_eq!(refusal(connection.call(&asked, STALL).await.unwrap()).reason, Reason::Overloaded);
-    for (pause, handled) in [(0, 2), (0, 2), (300, 3), (0, 3)] {
-        tokio::time::sleep(Duration::from_millis(pause)).await;
+    for (pause, handled) in [(0, 2), (0, 2), (5, 3), (0, 3)] {
+        tokio::time::sleep(SLOW / 4 * pause).await;
         answer(connection.call(&asked, STALL).await.unwrap());
         assert_eq!(*count.lock().unwrap(), handled);
     }

@@ -107,6 +107,26 @@ async fn early_data_that_is_refused_is_sent_again() {
     second.abort();
 }
 
+#[tokio::test]
+async fn a_ticket_that_is_refused_takes_no_other_along() {
+    let running = start(counting().0, Config { sessions: 8, ..Config::default() });
+    let client = running.client(Config::default());
+    stock(&client, running.address).await;
+    for _ in 0..2 {
+        // The node forgets the oldest for these.
+        stock(&running.client(Config::default()), running.address).await;
+    }
+    let opening = client.open(running.address, "cloud-1").unwrap();
+    let connection = opening.early().unwrap().clone();
+    answer(connection.call(&request(2, 100), STALL).await.unwrap());
+    opening.established().await.unwrap().confirmed().await.unwrap();
+    let waited = Instant::now();
+    while client.tickets(running.address, "cloud-1") < 7 + 8 {
+        assert!(waited.elapsed() < Duration::from_secs(2), "{}", client.tickets(running.address, "cloud-1"));
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
 /// Lets certificates end while tickets that stand for them live on.
 async fn expired(edge_lives: Duration, cloud_lives: Duration) -> (ConnectError, Option<CallFailure>, usize) {
     let authority = Authority::generate("test CA").unwrap();

@@ -1,6 +1,6 @@
 //! Requests on the edge: they come, wait for a thread, run, and are asked about.
 
-use super::state::{Job, Running, Shipping};
+use super::state::{Job, Live, Running, Shipping};
 use super::{Answer, Turn};
 use crate::replay::policy::{Action, Decision, Event, Place, Policy, Situation};
 use crate::replay::{Path, seconds};
@@ -73,10 +73,11 @@ impl<P: Policy + ?Sized, F: FnMut(Answer)> Turn<'_, '_, P, F> {
     }
 
     fn ran(&mut self, thread: usize, request: usize, to: usize) {
-        let from = self.state.look(request).at;
+        let Live { at: from, raced: as_race, .. } = self.state.look(request);
         if from < to {
             let seconds = seconds(self.engine.range(from, to));
-            self.tell(&Event::Ran { from, to, with_head: self.engine.exits[to].is_some(), seconds });
+            let with_head = self.engine.exits[to].is_some();
+            self.tell(&Event::Ran { from, to, with_head, as_race, seconds });
         }
         let Some(live) = self.state.live(request).filter(|live| !live.answered) else { return };
         live.at = to;
