@@ -31,7 +31,7 @@ pub(crate) mod default {
     pub(crate) const CLOUD_MEMORY: &str = "4GiB";
     pub(crate) const CLOUD_PAYLOAD: &str = "256MiB";
     pub(crate) const OBJECTIVE: &str = "latency";
-    pub(crate) const STALL: &str = "1s";
+    pub(crate) const STALL: &str = "500ms";
     pub(crate) const KEEP_ALIVE: &str = "300ms";
     pub(crate) const IDLE_TIMEOUT: &str = "10s";
     pub(crate) const DRAIN: &str = "10s";
