@@ -155,7 +155,7 @@ function facts({ recent, totals, link }) {
   const rows = [
     ["median, p95", `${some(recent.p50_ms, ms)}, ${some(recent.p95_ms, ms)}`, "measured"],
     ["time spent", spent.map((value) => some(value, (it) => Math.round(it))).join(" + ") + " ms", "edge + network + cloud, mean"],
-    ["shipped", some(recent.bytes, bytes), recent.usual?.codec ? `per request; mostly as ${recent.usual.codec}` : "per request"],
+    ["shipped", some(recent.bytes, bytes), recent.usual?.codec ? `per request; mostly ${recent.usual.codec}` : "per request"],
     ["agreement", some(recent.agreement, percent), "with the whole model"],
     ["early exits", recent.answered ? percent(exits) : "–", "of the answers"],
     ["answered", `${totals.answered} of ${totals.sent}`, `${totals.in_flight} under way`],
