@@ -11,6 +11,9 @@ const MOST: usize = 1000;
 
 /// The embedded camera model.
 pub(crate) static CAMERA: &[u8] = include_bytes!("../../assets/camera.onnx");
+/// What `partitioner pack --inputs` fitted to it and measured; see assets/README.md.
+pub(crate) static CAMERA_BOOK: &[u8] = include_bytes!("../../assets/camera.codecs.bin");
+pub(crate) static CAMERA_CODECS: &[u8] = include_bytes!("../../assets/camera.codecs.json");
 
 /// An encoded image and, where it is known, what it shows.
 pub(crate) struct Input {

@@ -8,7 +8,7 @@ use crate::run::Script;
 use anyhow::{Context as _, ensure};
 use cloud_node::CloudNode;
 use edge_node::EdgeNode;
-use kerf_bundle::{Metric, Pack, PackRequest, hex};
+use kerf_bundle::{Codecs, Metric, Pack, PackRequest, hex};
 use kerf_engine::{SegmentStore, Values};
 use kerf_graph::{Model, NoExternalData};
 use kerf_identity::{Role, passing_certificates};
@@ -270,7 +270,8 @@ fn pack_camera(repository: &Repository) -> anyhow::Result<()> {
         metric: Metric::Numeric,
         tolerance: 1e-4,
     })?;
-    repository.write(&pack, Overwrite::Refuse)?;
+    let codecs = Codecs::parse(inputs::CAMERA_BOOK, inputs::CAMERA_CODECS)?;
+    repository.write(&pack.with_codecs(codecs), Overwrite::Refuse)?;
     Ok(())
 }
 
